@@ -1,0 +1,1 @@
+"""Recordings: written without blocking the loop, and read back as samples."""

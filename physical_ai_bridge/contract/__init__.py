@@ -1,0 +1,1 @@
+"""What a policy needs, what a cell offers, how they bind, and the errors of all three."""

@@ -1,0 +1,1 @@
+"""From a teacher to a small onboard student. Nothing outside this room imports torch."""

@@ -1,0 +1,1 @@
+"""What a run was worth: its figures, its report and its film."""

@@ -1,0 +1,106 @@
+"""What a node's core was told and answered, written down where the parameter ``journal`` asks."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from physical_ai_bridge.contract.clock import Instant
+from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.contract.reasons import Refusal
+from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.observation.builder import Observation
+from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
+from physical_ai_bridge.runtime.journal import JournalWriter
+from physical_ai_bridge.safety.decision import Decision
+
+
+class Journal(Protocol):
+    """Takes entries in the order of the calls that they stand for."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether entries go anywhere: payloads need not be made if not."""
+
+    def append(self, kind: str, now: Instant, payload: bytes = b'') -> None:
+        """Add one entry."""
+
+    def close(self) -> None:
+        """Put the journal in its place."""
+
+
+class NoJournal:
+    """Nothing is written."""
+
+    wanted = False
+
+    def append(self, kind: str, now: Instant, payload: bytes = b'') -> None:
+        """Drop the entry."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class FileJournal:
+    """A journal in a file."""
+
+    wanted = True
+
+    def __init__(self, path: Path) -> None:
+        self._writer = JournalWriter(path)
+        self.append = self._writer.append
+        self.close = self._writer.close
+
+
+def open_journal(path: str) -> Journal:
+    """
+    Return a journal in the file ``path``, or one that writes nothing where it is ''.
+
+    Raises
+    ------
+    BridgeError
+        If the file cannot be made.
+
+    """
+    if not path:
+        return NoJournal()
+    try:
+        return FileJournal(Path(path).expanduser())
+    except OSError as error:
+        raise BridgeError(f'parameter journal: found {path!r}: {error.strerror}; write the path '
+                          'of a file in a folder that can be written') from error
+
+
+def _payload(values: dict[str, Any], trajectory: Trajectory | None) -> bytes:
+    head = json.dumps(values, sort_keys=True).encode()
+    return head + b'\0' + (b'' if trajectory is None else encode_joint_trajectory(trajectory))
+
+
+def decision_payload(decision: Decision) -> bytes:
+    """Return a decision as bytes: JSON, a zero byte, and the command as CDR where there is one."""
+    return _payload({
+        'mode': str(decision.mode), 'reason': str(decision.reason), 'detail': decision.detail,
+        'proposal_stamp_ns': decision.proposal_stamp_ns, 'scale': decision.scale,
+    }, decision.command)
+
+
+def observation_payload(outcome: Observation | Refusal) -> bytes:
+    """Return an observation as its stamp and the sha256 of its inputs, a refusal as it is."""
+    if isinstance(outcome, Refusal):
+        return proposal_payload(outcome)
+    digest = sha256()
+    for name in sorted(outcome.inputs):
+        array = np.ascontiguousarray(outcome.inputs[name])
+        digest.update(f'{name} {array.dtype} {array.shape}'.encode())
+        digest.update(array.tobytes())
+    return _payload({'stamp_ns': outcome.stamp_ns, 'inputs': digest.hexdigest()}, None)
+
+
+def proposal_payload(outcome: Trajectory | Refusal | None) -> bytes:
+    """Return what the policy loop answered as bytes, in the same form."""
+    if isinstance(outcome, Refusal):
+        return _payload({'reason': str(outcome.reason), 'detail': outcome.detail}, None)
+    return _payload({}, outcome)

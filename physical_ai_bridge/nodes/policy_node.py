@@ -1,0 +1,311 @@
+"""The node ``policy_node``: observations in, proposals out, inference on a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+import sys
+import threading
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import WrenchStamped
+from physical_ai_bridge.contract.binding import bind
+from physical_ai_bridge.contract.bundle_file import load_bundle, MANIFEST
+from physical_ai_bridge.contract.clock import Instant
+from physical_ai_bridge.contract.errors import WireError
+from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.contract.samples import JointSample, WrenchSample
+from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.cell_parameter import CellParameter
+from physical_ai_bridge.nodes.clock import NodeClock
+from physical_ai_bridge.nodes.conversions import diagnostic_array, refusal_values, status
+from physical_ai_bridge.nodes.executor import run
+from physical_ai_bridge.nodes.journaling import (
+    NoJournal,
+    observation_payload,
+    open_journal,
+    proposal_payload,
+)
+from physical_ai_bridge.nodes.lifecycle import ManagedNode
+from physical_ai_bridge.nodes.parameters import Parameters
+from physical_ai_bridge.nodes.policy_report import PolicyReport
+from physical_ai_bridge.nodes.threads import NodeThread
+from physical_ai_bridge.observation.builder import Observation
+from physical_ai_bridge.policy.errors import InferenceError
+from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
+from physical_ai_bridge.policy.providers import DEFAULT_PROVIDERS
+from physical_ai_bridge.runtime.cdr import (
+    decode_compressed_image,
+    decode_image,
+    decode_joint_state,
+    decode_joint_trajectory,
+    decode_string,
+    decode_wrench_stamped,
+    encode_joint_trajectory,
+)
+from physical_ai_bridge.runtime.convert import trajectory_from_message
+from physical_ai_bridge.runtime.policy_loop import PolicyLoop
+from physical_ai_bridge.safety.sanitise import MAX_POINTS
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+
+_COMMAND_DEPTH = 4
+
+
+class PolicyNode(ManagedNode):
+    """
+    Feeds the policy loop and publishes what it proposes.
+
+    The executor's thread takes the inputs; a worker observes, infers and proposes. One lock is
+    held around every call of the loop, and never while the model runs.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('policy_node', **options)
+        self._settings = settings = Parameters(self)
+        self._cell_parameter = CellParameter(settings)
+        settings.declare('bundle', '', 'folder of the bundle: manifest.json and model.onnx')
+        settings.declare(
+            'providers', list(DEFAULT_PROVIDERS), 'execution providers to try, in this order: '
+            'tensorrt, cuda, cpu')
+        settings.declare(
+            'require_provider', '', 'the one provider that may run the model; empty for any')
+        settings.declare(
+            'engine_cache', '', 'folder that keeps the engine which TensorRT builds for minutes '
+            'at first use; empty leaves TensorRT out')
+        settings.declare(
+            'deadline_s', 0.0, "how long an inference may take; 0 for the policy's own period")
+        settings.declare('threads', 1, 'threads of one inference on the CPU')
+        settings.declare(
+            'journal', '', 'path of a file to write every input and proposal to; empty for none')
+        self._node_clock = NodeClock(self)
+        self._journal = NoJournal()
+        self._changed = threading.Condition()
+        self._worker: NodeThread | None = None
+        self._task: bytes | None = None
+        self._stopping = True
+
+    def configure(self) -> None:
+        """Load cell and bundle, bind them, warm the model up, and make the topics."""
+        loaded = self._cell_parameter.load()
+        settings = self._settings
+        folder = settings.path('bundle', 'a folder with manifest.json and model.onnx')
+        bundle = load_bundle(folder)
+        self._binding = bind(
+            loaded.cell, bundle.manifest, bundle_digest=bundle.digest,
+            cell_path=str(loaded.path), manifest_path=str(folder / MANIFEST))
+        self._cell = loaded.cell
+        deadline_s = settings.number('deadline_s', 's', at_least=0.0)
+        self._policy = OnnxPolicy(
+            bundle,
+            providers=settings.texts('providers'),
+            require_provider=settings.text('require_provider') or None,
+            deadline_s=deadline_s or 1.0 / bundle.manifest.rate_hz,
+            intra_op_threads=settings.whole('threads', at_least=1),
+            engine_cache=settings.text('engine_cache') or None)
+        for warning in self._policy.warnings:
+            self.get_logger().warning(warning)
+        self._journal = open_journal(settings.text('journal'))
+        self._loop = PolicyLoop(self._binding)
+        self._make_topics()
+        self.get_logger().info(
+            f'{bundle.manifest.name} runs on {self._policy.provider}, bundle {bundle.digest[:12]}')
+
+    def _make_topics(self) -> None:
+        sensors, loop = self._cell.sensors, self._loop
+        spec = self._binding.manifest.observation
+        self._cameras = {name: sensors.cameras[name] for name in spec.images}
+        wrenches = {name: sensors.wrenches[name] for name in sensors.wrenches
+                    if name in spec.wrenches}
+        self._streams = ['joint_state', *(f'wrench/{name}' for name in wrenches),
+                         *(f'image/{name}' for name in self._cameras), 'command']
+        self._report = PolicyReport(self._cameras, self._streams)
+        self._proposal_publisher = self.make_publisher(
+            JointTrajectory, '/proposed_trajectory', qos.command(depth=1))
+        self._diagnostics_publisher = self.make_publisher(
+            DiagnosticArray, '/diagnostics', qos.diagnostics())
+        self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(),
+                     'joint_state', decode_joint_state, self._on_joint_state)
+        for name, wrench in wrenches.items():
+            self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}',
+                         decode_wrench_stamped, partial(self._on_wrench, name))
+        for name, camera in self._cameras.items():
+            compressed = camera.type.endswith('CompressedImage')
+            self._listen(CompressedImage if compressed else Image, camera.topic,
+                         qos.newest_frame(), f'image/{name}',
+                         decode_compressed_image if compressed else decode_image,
+                         partial(self._on_image, name))
+        self._listen(JointTrajectory, self._cell.controller.topic, qos.command(_COMMAND_DEPTH),
+                     'command', self._decode_command, loop.on_command)
+        self._take_task = partial(self._take, 'task', decode_string, self._on_task)
+        self.make_subscription(String, '~/task', self._take_task, qos.latched())
+        self.make_timer(1.0, self._tell, self._node_clock.steady)
+
+    def _listen(
+            self, message: type, topic: str, profile: Any, kind: str,
+            decode: Callable[[bytes], Any], feed: Callable[[Any, Instant], None]) -> None:
+        self.make_subscription(message, topic, partial(self._take, kind, decode, feed), profile)
+
+    def _decode_command(self, data: bytes) -> Trajectory:
+        return trajectory_from_message(
+            decode_joint_trajectory(data, MAX_POINTS), self._cell.robot.joints)
+
+    def activate(self) -> None:
+        """Begin to observe and propose."""
+        with self._changed:
+            now = self._node_clock.now()
+            self._loop.reset()
+            self._journal.append('activate', now)
+            self._report = PolicyReport(self._cameras, self._streams)
+            self._stopping = False
+        if self._task is not None:
+            self._take_task(self._task)
+        self._worker = NodeThread(self, 'inference', self._work)
+        self._worker.start()
+
+    def deactivate(self) -> None:
+        """Propose to come to rest, once, and stop."""
+        if self._worker is None:
+            return
+        with self._changed:
+            now = self._node_clock.now()
+            self._stopping = True
+            settled = self._loop.settle(now)
+            self._send('settle', settled, now)
+            self._changed.notify_all()
+        self._worker.join()
+        self._worker = None
+
+    def release(self) -> None:
+        """Take down the topics and close the journal."""
+        self.deactivate()
+        self.destroy_made()
+        self._journal.close()
+        self._journal = NoJournal()
+
+    def _take(
+            self, kind: str, decode: Callable[[bytes], Any],
+            feed: Callable[[Any, Instant], None], data: bytes) -> None:
+        """Decode an input and hand it to the loop."""
+        with self._changed:
+            if kind == 'task':
+                # It is latched: it counts from the next activation on, too.
+                self._task = data
+            # What is being executed is known from before, so that the first proposal joins it.
+            if self._stopping and kind != 'command':
+                return
+            now = self._node_clock.now()
+            self._journal.append(kind, now, data)
+            try:
+                value = decode(data)
+            except WireError as error:
+                self._loop.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)))
+                return
+            if kind in self._streams:
+                self._report.on_input(kind, now)
+            feed(value, now)
+
+    def _on_joint_state(self, sample: JointSample, now: Instant) -> None:
+        self._loop.on_joint_state(sample, now)
+        self._wake_when_due(now)
+
+    def _on_wrench(self, sensor: str, sample: WrenchSample, now: Instant) -> None:
+        self._loop.on_wrench(sensor, sample, now)
+        proposal = self._loop.refresh(now)
+        if proposal is not None:
+            self._send('refresh', proposal, now)
+
+    def _on_image(self, camera: str, sample: Any, now: Instant) -> None:
+        self._report.on_frame(camera, now)
+        self._loop.on_image(camera, sample, now)
+        self._wake_when_due(now)
+
+    def _on_task(self, instruction: str, now: Instant) -> None:
+        refusal = self._loop.set_task(instruction)
+        if refusal is not None:
+            self.get_logger().warning(str(refusal))
+
+    def _wake_when_due(self, now: Instant) -> None:
+        if self._loop.due(now):
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        """Observe, infer and propose whenever there is something new; the worker's thread."""
+        while (observation := self._next_observation()) is not None:
+            try:
+                actions = self._policy.infer(observation.inputs)
+            except InferenceError as error:
+                with self._changed:
+                    self._loop.refuse(error.refusal)
+                    self._report.on_refusal(error.refusal)
+                    self._journal.append(
+                        'refuse', self._node_clock.now(), proposal_payload(error.refusal))
+                continue
+            with self._changed:
+                if self._stopping:
+                    return
+                now = self._node_clock.now()
+                outcome = self._loop.propose(observation, actions, now)
+                self._send('propose', outcome, now)
+                self._report.on_inference(self._policy.last_inference_s or 0.0)
+
+    def _next_observation(self) -> Observation | None:
+        """Wait until an observation can be made; None at the end."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(
+                    lambda: self._stopping or self._loop.due(self._node_clock.now()))
+                if self._stopping:
+                    return None
+                now = self._node_clock.now()
+                observation = self._loop.observe(now)
+                if self._journal.wanted:
+                    self._journal.append('observe', now, observation_payload(observation))
+                if isinstance(observation, Observation):
+                    return observation
+                self._report.on_refusal(observation)
+
+    def _send(self, kind: str, outcome: Trajectory | Refusal | None, now: Instant) -> None:
+        """Publish a proposal, or take note of why there is none; the lock is held."""
+        if isinstance(outcome, Trajectory):
+            self._proposal_publisher.publish(encode_joint_trajectory(outcome))
+            if kind == 'propose':
+                self._report.on_proposal(outcome.stamp_ns, self._node_clock.now())
+        elif outcome is not None:
+            self._report.on_refusal(outcome)
+        if self._journal.wanted:
+            self._journal.append(kind, now, proposal_payload(outcome))
+
+    def _tell(self) -> None:
+        """Say once a second how things are."""
+        if not self.active:
+            return
+        now = self._node_clock.now()
+        cameras = self._report.starving(self.count_publishers, now)
+        with self._changed:
+            level, message = self._report.headline(cameras)
+            values = self._report.values(now)
+            values.update(refusal_values(self._loop.refusals))
+            last = self._loop.last_refusal
+        values['last_refusal'] = '' if last is None else str(last)
+        for refusal in cameras:
+            values.setdefault(f'refused.{refusal.reason}', 1)
+            self.get_logger().warning(str(refusal), throttle_duration_sec=10.0)
+        values['provider'] = self._policy.provider
+        values['bundle'] = self._binding.manifest.name
+        values['bundle_digest'] = self._binding.bundle_digest
+        self._diagnostics_publisher.publish(diagnostic_array(now.ros_ns, status(
+            self.get_fully_qualified_name(), message, values, level=level,
+            hardware_id=self._cell.name)))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(PolicyNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

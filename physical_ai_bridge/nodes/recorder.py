@@ -1,0 +1,165 @@
+"""Listen to a cell: every message, as the bytes that came, goes to whoever wants to keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+import time
+from types import TracebackType
+from typing import Protocol
+
+from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.nodes.dds import use_packaged_profile
+from physical_ai_bridge.nodes.executor import make_executor
+from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import Trigger
+
+SUPERVISOR_STATE = '/safety_supervisor/state'
+EPISODE = '/mujoco_cell/episode'
+PROPOSALS = '/proposed_trajectory'
+DIAGNOSTICS = '/diagnostics'
+
+_TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+_STATUS = 'diagnostic_msgs/msg/DiagnosticStatus'
+# A second of the fastest stream: whoever records must not lose what a busy moment holds up.
+_STREAM_DEPTH = 512
+_STEP_S = 0.05
+
+
+class Sink(Protocol):
+    """Takes one message; must return at once."""
+
+    def __call__(self, topic: str, type_name: str, received_ns: int, data: bytes) -> object:
+        """Take the bytes that came on a topic, and when, in ROS time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicChoice:
+    """One topic to listen to: its type as ``package/msg/Name`` and how it is published."""
+
+    name: str
+    type_name: str
+    reliable: bool = False
+    latched: bool = False
+    depth: int = _STREAM_DEPTH
+
+
+def cell_topics(cell: Cell) -> tuple[TopicChoice, ...]:
+    """Return what goes in and out of the nodes of a cell, apart from /clock."""
+    sensors = cell.sensors
+    return (
+        TopicChoice(sensors.joint_states.topic, 'sensor_msgs/msg/JointState'),
+        *(TopicChoice(wrench.topic, 'geometry_msgs/msg/WrenchStamped')
+          for wrench in sensors.wrenches.values()),
+        *(TopicChoice(camera.topic, camera.type, depth=8) for camera in sensors.cameras.values()),
+        TopicChoice(cell.safety.emergency_stop.topic, 'std_msgs/msg/Bool', depth=8),
+        TopicChoice(PROPOSALS, _TRAJECTORY, reliable=True, depth=64),
+        TopicChoice(cell.controller.topic, _TRAJECTORY, reliable=True, depth=64),
+        TopicChoice(SUPERVISOR_STATE, _STATUS, reliable=True, latched=True, depth=64),
+        TopicChoice(EPISODE, _STATUS, reliable=True, latched=True, depth=64),
+        TopicChoice(DIAGNOSTICS, 'diagnostic_msgs/msg/DiagnosticArray', reliable=True, depth=64),
+    )
+
+
+class Recorder(Node):
+    """A plain node that subscribes to ``topics`` and decodes nothing."""
+
+    def __init__(self, name: str, topics: Sequence[TopicChoice], sink: Sink) -> None:
+        super().__init__(name)
+        clock = self.get_clock()
+
+        def take(topic: TopicChoice, data: bytes) -> None:
+            sink(topic.name, topic.type_name, clock.now().nanoseconds, data)
+
+        for topic in topics:
+            package, _, message = topic.type_name.split('/')
+            self.create_subscription(
+                getattr(import_module(f'{package}.msg'), message), topic.name,
+                partial(take, topic), _profile(topic), raw=True)
+
+
+def _profile(topic: TopicChoice) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=topic.depth,
+        reliability=(ReliabilityPolicy.RELIABLE if topic.reliable
+                     else ReliabilityPolicy.BEST_EFFORT),
+        durability=(DurabilityPolicy.TRANSIENT_LOCAL if topic.latched
+                    else DurabilityPolicy.VOLATILE))
+
+
+class RecorderSession:
+    """
+    A process that records and, in the same thread, conducts the other nodes.
+
+    Everything happens inside ``step`` and the calls that wait; use it in a ``with`` statement.
+    ``attend`` is called at every step: it may raise, to leave a wait early.
+    """
+
+    def __init__(
+            self, name: str, topics: Sequence[TopicChoice], sink: Sink,
+            attend: Callable[[], None]) -> None:
+        use_packaged_profile()
+        self._attend = attend
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Recorder(name, topics, sink)
+        self._executor = make_executor()
+        self._executor.add_node(self._node)
+
+    def __enter__(self) -> RecorderSession:
+        return self
+
+    def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None,
+            trace: TracebackType | None) -> None:
+        self._executor.remove_node(self._node)
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def spin_once(self, timeout_sec: float) -> None:
+        """Serve what has come; ``LifecycleClient`` waits through this."""
+        self._executor.spin_once(timeout_sec=timeout_sec)
+        self._attend()
+
+    def lifecycle(self, target: str) -> LifecycleClient:
+        """Return a client for the lifecycle of the node ``target``, such as /policy_node."""
+        return LifecycleClient(self._node, self, target)
+
+    def wait_until(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Serve until ``done``; False where the time is over first."""
+        end = time.monotonic() + timeout_s
+        while not done():
+            if time.monotonic() >= end:
+                return False
+            self.spin_once(_STEP_S)
+        return True
+
+    def trigger(self, service: str, timeout_s: float) -> str:
+        """
+        Call a std_srvs/Trigger and return its message.
+
+        Raises
+        ------
+        BridgeError
+            When nobody answers, or the answer is no.
+
+        """
+        client = self._node.create_client(Trigger, service)
+        try:
+            if not self.wait_until(client.service_is_ready, timeout_s):
+                raise BridgeError(f'{service}: nobody offers this service')
+            future = client.call_async(Trigger.Request())
+            if not self.wait_until(future.done, timeout_s):
+                raise BridgeError(f'{service}: no answer within {timeout_s:g} s')
+            if not future.result().success:
+                raise BridgeError(f'{service}: {future.result().message}')
+            return future.result().message
+        finally:
+            self._node.destroy_client(client)

@@ -1,0 +1,250 @@
+"""The node ``safety_supervisor``: hosts the supervisor, and alone talks to the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+import sys
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import WrenchStamped
+from physical_ai_bridge.contract.clock import Instant
+from physical_ai_bridge.contract.errors import WireError
+from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.cell_parameter import CellParameter
+from physical_ai_bridge.nodes.clock import NodeClock
+from physical_ai_bridge.nodes.conversions import (
+    decision_status,
+    diagnostic_array,
+    refusal_values,
+    status,
+)
+from physical_ai_bridge.nodes.executor import run
+from physical_ai_bridge.nodes.journaling import decision_payload, NoJournal, open_journal
+from physical_ai_bridge.nodes.lifecycle import ManagedNode
+from physical_ai_bridge.nodes.parameters import Parameters
+from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
+from physical_ai_bridge.runtime.cdr import (
+    decode_bool,
+    decode_joint_state,
+    decode_joint_trajectory,
+    decode_wrench_stamped,
+    encode_joint_trajectory,
+)
+from physical_ai_bridge.safety.decision import Authority, Decision, Mode
+from physical_ai_bridge.safety.sanitise import MAX_POINTS
+from physical_ai_bridge.safety.supervisor import Supervisor
+from rclpy.qos import QoSProfile
+from rclpy.timer import Timer
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+# Changes may follow each other within a tick or two, and none may get lost on the way.
+_STATE_DEPTH = 16
+_STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
+
+
+class SafetySupervisor(ManagedNode):
+    """Feeds the supervisor, ticks it, and publishes what it lets through."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('safety_supervisor', **options)
+        self._settings = Parameters(self)
+        self._cell_parameter = CellParameter(self._settings)
+        self._settings.declare(
+            'authority', 'live', 'live: commands go to the controller; shadow: they are verified '
+            'and reported, and nothing is published to the controller')
+        self._settings.declare(
+            'journal', '', 'path of a file to write every input and decision to; empty for none')
+        self._node_clock = NodeClock(self)
+        self._journal = NoJournal()
+        self._tick_timer: Timer | None = None
+
+    def configure(self) -> None:
+        """Read the cell, make the supervisor, the topics and the services."""
+        loaded = self._cell_parameter.load()
+        authority = Authority(self._settings.choice(
+            'authority', tuple(str(each) for each in Authority)))
+        self._journal = open_journal(self._settings.text('journal'))
+        self._cell, self._cell_digest = loaded.cell, loaded.digest
+        self._authority = authority
+        self._supervisor = Supervisor(self._cell, authority)
+        self._report = SupervisorReport(self._cell.safety.tick_rate_hz)
+        self._last: Decision | None = None
+        self._make_topics()
+
+    def _make_topics(self) -> None:
+        sensors, safety, core = self._cell.sensors, self._cell.safety, self._supervisor
+        self._command_publisher = self.make_publisher(
+            JointTrajectory, self._cell.controller.topic, qos.command())
+        self._state_publisher = self.make_publisher(
+            DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
+        self._diagnostics_publisher = self.make_publisher(
+            DiagnosticArray, '/diagnostics', qos.diagnostics())
+        self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(),
+                     'joint_state', decode_joint_state, core.on_joint_state)
+        for name, wrench in sensors.wrenches.items():
+            self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(),
+                         f'wrench/{name}', decode_wrench_stamped, partial(core.on_wrench, name))
+        self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal',
+                     partial(decode_joint_trajectory, max_points=MAX_POINTS), core.on_proposal)
+        self._listen(Bool, safety.emergency_stop.topic, qos.newest_frame(),
+                     'emergency_stop', decode_bool, core.on_emergency_stop)
+        self.make_service(Trigger, '~/stop', self._on_stop)
+        self.make_service(Trigger, '~/reset', self._on_reset)
+        self.make_timer(1.0, self._tell, self._node_clock.steady)
+
+    def _listen(
+            self, message: type, topic: str, profile: QoSProfile, kind: str,
+            decode: Callable[[bytes], Any], feed: Callable[[Any, Instant], bool]) -> None:
+        self.make_subscription(message, topic, partial(self._take, kind, decode, feed), profile)
+
+    def activate(self) -> None:
+        """Begin to tick."""
+        now = self._node_clock.now()
+        decision = self._supervisor.activate(now)
+        self._note('activate', now, decision)
+        self._publish(decision)
+        self._tick_timer = self.create_timer(
+            1.0 / self._cell.safety.tick_rate_hz, self._on_timer, clock=self._node_clock.steady)
+
+    def deactivate(self) -> None:
+        """Let the last command brake, and tick no more."""
+        if self._tick_timer is not None:
+            self.destroy_timer(self._tick_timer)
+            self._tick_timer = None
+            decision = self._supervisor.deactivate(self._node_clock.now())
+            self._note('deactivate', decision.now, decision)
+            self._publish(decision)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Brake where needed; after an error of its own the last state says so."""
+        if error is not None and self.active:
+            self.active = False
+            self.deactivate()
+            self._publish_state(Decision(
+                self._node_clock.now(), Mode.FAULT, Reason.INTERNAL_ERROR, repr(error)))
+        super().end(error)
+
+    def release(self) -> None:
+        """Take down topics and services and close the journal."""
+        self.destroy_made()
+        self._journal.close()
+        self._journal = NoJournal()
+
+    def _take(
+            self, kind: str, decode: Callable[[bytes], Any],
+            feed: Callable[[Any, Instant], bool], data: bytes) -> None:
+        """Decode an input, hand it to the supervisor, and tick at once where it wants that."""
+        if not self.active:
+            return
+        now = self._node_clock.now()
+        self._journal.append(kind, now, data)
+        try:
+            value = decode(data)
+        except WireError as error:
+            self._supervisor.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)), now)
+            return
+        if feed(value, now):
+            self._decide(now)
+
+    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not self.active:
+            response.message = 'not active: nothing moves'
+            return response
+        now = self._node_clock.now()
+        self._journal.append('stop', now)
+        if self._supervisor.stop(now):
+            self._decide(now)
+        response.success = True
+        response.message = 'stopping; only ~/reset at standstill leaves this'
+        return response
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not self.active:
+            response.message = 'not active'
+            return response
+        now = self._node_clock.now()
+        self._journal.append('reset', now)
+        refusal = self._supervisor.reset(now)
+        response.success = refusal is None
+        response.message = 'reset' if refusal is None else str(refusal)
+        self._decide(now)
+        return response
+
+    def _on_timer(self) -> None:
+        now = self._node_clock.now()
+        self._report.on_timer(now.steady_ns)
+        self._decide(now)
+
+    def _decide(self, now: Instant) -> None:
+        begun_ns = time.perf_counter_ns()
+        decision = self._supervisor.tick(now)
+        ended_ns = time.perf_counter_ns()
+        self._note('tick', decision.now, decision)
+        done = self._node_clock.now()
+        if (decision.command is not None
+                and done.steady_ns - now.steady_ns > self._supervisor.command_expires_ns):
+            decision = self._supervisor.withdraw(decision, done)
+            self._note('withdraw', done, decision)
+        self._publish(decision)
+        self._report.on_tick(decision, ended_ns - begun_ns, self._node_clock.now().ros_ns)
+
+    def _note(self, kind: str, now: Instant, decision: Decision) -> None:
+        if self._journal.wanted:
+            self._journal.append(kind, now, decision_payload(decision))
+
+    def _publish(self, decision: Decision) -> None:
+        if decision.command is not None:
+            self._command_publisher.publish(encode_joint_trajectory(decision.command))
+        last, self._last = self._last, decision
+        if last is None or (last.mode, last.reason) != (decision.mode, decision.reason):
+            self._publish_state(decision)
+            if last is None or last.mode != decision.mode:
+                self._log(decision)
+
+    def _publish_state(self, decision: Decision) -> None:
+        self._state_publisher.publish(decision_status(
+            self.get_fully_qualified_name(), decision, authority=str(self._authority),
+            hardware_id=self._cell.name))
+
+    def _log(self, decision: Decision) -> None:
+        """Log stops and what ends them; other modes may change many times a second."""
+        detail = f': {decision.detail}' if decision.detail else ''
+        text = f'{decision.mode}: {decision.reason}{detail}'
+        if decision.mode in _STOPS:
+            self.get_logger().error(text)
+        elif decision.mode is Mode.READY:
+            self.get_logger().info(text)
+
+    def _tell(self) -> None:
+        """Say once a second how things are."""
+        if self._last is None:
+            return
+        self._publish_state(self._last)
+        values = self._report.values(time.monotonic_ns())
+        values.update(refusal_values(self._supervisor.refusals))
+        refusal = self._supervisor.last_refusal
+        values['last_refusal'] = '' if refusal is None else str(refusal)
+        values['cell_digest'] = self._cell_digest
+        values['authority'] = str(self._authority)
+        self._diagnostics_publisher.publish(diagnostic_array(
+            self._node_clock.now().ros_ns,
+            status(self.get_fully_qualified_name(), f'{self._last.mode}: {self._last.reason}',
+                   values, level=decision_status(
+                       '', self._last, authority='', hardware_id='').level,
+                   hardware_id=self._cell.name)))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(SafetySupervisor, args, urgent=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Sensor samples to the policy's input tensors: decode, resize, align in time, staleness."""

@@ -1,0 +1,1 @@
+"""The loop that ties observation, policy and supervisor together over explicit time."""

@@ -1,0 +1,1 @@
+"""The supervisor: what may reach the controller, decided without ROS and without a clock."""

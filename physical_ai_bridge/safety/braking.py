@@ -1,0 +1,76 @@
+"""Braking to standstill within acceleration and jerk limits, joint by joint."""
+
+from __future__ import annotations
+
+import math
+
+from physical_ai_bridge.contract.cell import LimitArrays
+from physical_ai_bridge.contract.trajectory import JointMotion, Trajectory
+from physical_ai_bridge.safety.profiles import Phases, phases_of, sample_profiles
+import ruckig
+
+
+def brake(
+        stamp_ns: int, joint_names: tuple[str, ...], state: JointMotion, limits: LimitArrays,
+) -> Trajectory:
+    """
+    Return the motion from ``state`` at ``stamp_ns`` to rest, each joint as fast as its limits let.
+
+    Joints stop independently: a common duration would make the faster ones brake longer than
+    they need. Knots stand at every change of jerk, so that the cubics between them are the
+    profile itself. ``limits`` are those to plan with: see ``profiles.inset``.
+    """
+    try:
+        phases = _ruckig_phases(state, limits)
+    except ruckig.RuckigError:
+        phases = None
+    if phases is None:
+        phases = [
+            closed_form_stop(float(v), float(a), float(a_max), float(j_max))
+            for v, a, a_max, j_max in zip(
+                state.velocity, state.acceleration, limits.acceleration, limits.jerk,
+                strict=True)]
+    motion = sample_profiles(stamp_ns, joint_names, state, phases)
+    motion.velocities[-1] = 0.0
+    return motion
+
+
+def _ruckig_phases(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+    """Return each joint's phases as ruckig plans them, or None where it finds none."""
+    joints = len(state.position)
+    wanted = ruckig.InputParameter(joints)
+    wanted.control_interface = ruckig.ControlInterface.Velocity
+    wanted.synchronization = ruckig.Synchronization.No
+    wanted.current_position = state.position.tolist()
+    wanted.current_velocity = state.velocity.tolist()
+    wanted.current_acceleration = state.acceleration.tolist()
+    wanted.target_velocity = [0.0] * joints
+    wanted.target_acceleration = [0.0] * joints
+    wanted.max_acceleration = limits.acceleration.tolist()
+    wanted.max_jerk = limits.jerk.tolist()
+    planned = ruckig.Trajectory(joints)
+    if ruckig.Ruckig(joints).calculate(wanted, planned) != ruckig.Result.Working:
+        return None
+    return [phases_of(profile) for profile in planned.profiles[0]]
+
+
+def closed_form_stop(v: float, a: float, a_max: float, j_max: float) -> Phases:
+    """
+    Return the time-optimal stop from velocity ``v`` and acceleration ``a`` (rad/s, rad/s²).
+
+    Seen in the direction of braking, the acceleration rises to a peak p with jerk ``j_max``,
+    holds it where the limit cuts it off, and returns to zero, having changed the velocity by -v:
+    (p² - x²)/2J + p²/2J = -u with u, x the velocity and acceleration in that direction. With
+    a = 0 this is T = v/A + A/J for v >= A²/J, else T = 2 sqrt(v/J) (Biagiotti and Melchiorri,
+    Trajectory Planning for Automatic Machines and Robots, section 3.4).
+    """
+    coasting = v + a * abs(a) / (2.0 * j_max)
+    direction = -1.0 if coasting > 0.0 else 1.0
+    u, x = direction * v, direction * a
+    peak = math.sqrt(max(x * x / 2.0 - j_max * u, 0.0))
+    hold = 0.0
+    if peak > a_max:
+        peak = max(a_max, x)
+        hold = max((-u - (2.0 * peak * peak - x * x) / (2.0 * j_max)) / peak, 0.0)
+    rise = max((peak - x) / j_max, 0.0)
+    return Phases((rise, hold, peak / j_max), (direction * j_max, 0.0, -direction * j_max))

@@ -1,0 +1,203 @@
+"""The emulated controller does what joint_trajectory_controller's source does."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+from physical_ai_bridge.contract.samples import TrajectoryMessage, TrajectoryPoint
+from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.runtime.convert import message_from_trajectory
+from physical_ai_bridge.simulation.controller import Acceptance, Setpoint, TrajectoryController
+import pytest
+
+NAMES = ('a', 'b')
+NOW = 10_000_000_000
+MS = 1_000_000
+
+
+def point(at_ms, positions, velocities=(), accelerations=(), effort=()):
+    return TrajectoryPoint(
+        round(at_ms * MS), tuple(positions), tuple(velocities), tuple(accelerations),
+        tuple(effort))
+
+
+def message(*points, stamp_ns=NOW, names=NAMES):
+    return TrajectoryMessage(stamp_ns, names, points)
+
+
+def active(position=(0.0, 0.0), **options):
+    controller = TrajectoryController(NAMES, **options)
+    controller.activate(np.array(position))
+    return controller
+
+
+def test_holds_where_it_was_activated():
+    setpoint = active((0.3, -0.2)).sample(NOW)
+    np.testing.assert_array_equal(setpoint.position, (0.3, -0.2))
+    np.testing.assert_array_equal(setpoint.velocity, (0.0, 0.0))
+
+
+def test_while_inactive_it_drops_silently():
+    controller = TrajectoryController(NAMES)
+    assert controller.receive(message(point(0, (1, 1))), NOW) is Acceptance.INACTIVE
+    controller.activate(np.zeros(2))
+    controller.deactivate()
+    assert controller.receive(message(point(0, (1, 1))), NOW) is Acceptance.INACTIVE
+    np.testing.assert_array_equal(controller.sample(NOW).position, (0, 0))
+
+
+@pytest.mark.parametrize(('bad', 'verdict'), [
+    (message(), Acceptance.EMPTY),
+    (message(point(0, (1,)), names=('a',)), Acceptance.JOINTS),
+    (message(point(0, (1, 1)), names=('a', 'x')), Acceptance.JOINTS),
+    (message(point(0, (1, 1, 1)), names=('a', 'b', 'x')), Acceptance.JOINTS),
+    (message(point(0, ())), Acceptance.WIDTHS),
+    (message(point(0, (1,))), Acceptance.WIDTHS),
+    (message(point(0, (1, 1), (0,))), Acceptance.WIDTHS),
+    (message(point(0, (1, 1), (0, 0), (0,))), Acceptance.WIDTHS),
+    (message(point(0, (1, 1), effort=(1, 1))), Acceptance.WIDTHS),
+    (message(point(5, (1, 1)), point(5, (2, 2))), Acceptance.TIMES),
+    (message(point(5, (1, 1)), point(4, (2, 2))), Acceptance.TIMES),
+    (message(point(5, (1, 1), (0, 1e-6))), Acceptance.END_VELOCITY),
+    (message(point(5, (1, 1)), stamp_ns=NOW - 6 * MS), Acceptance.ENDED),
+])
+def test_rejects_and_goes_on_with_what_it_had(bad, verdict):
+    controller = active()
+    good = message(point(0, (0, 0), (0, 0)), point(100, (1, 1), (0, 0)))
+    assert controller.receive(good, NOW) is Acceptance.ACCEPTED
+    assert controller.receive(bad, NOW) is verdict
+    np.testing.assert_allclose(controller.sample(NOW + 50 * MS).position, (0.5, 0.5))
+
+
+@pytest.mark.parametrize('unchecked', [
+    message(point(0, (float('nan'), 1))),
+    message(point(0, (1e9, 1)), ),
+    message(point(-5, (1, 1)), point(5, (2, 2))),
+    message(point(0, (1, 2)), names=('a', 'a')),
+    message(point(5, (1, 1), (0, 1e-8))),
+    message(point(5, (1, 1), (float('nan'), 0))),
+    message(point(6, (1, 1)), stamp_ns=NOW - 6 * MS),
+])
+def test_does_not_check_nan_limits_duplicates_or_a_negative_first_time(unchecked):
+    assert active().receive(unchecked, NOW) is Acceptance.ACCEPTED
+
+
+def test_nan_goes_through():
+    controller = active()
+    controller.receive(message(point(0, (float('nan'), 1))), NOW)
+    assert np.isnan(controller.sample(NOW).position[0])
+
+
+def test_permuted_names_are_sorted_into_its_own_order():
+    controller = active()
+    controller.receive(message(point(0, (1, 2)), names=('b', 'a')), NOW)
+    np.testing.assert_array_equal(controller.sample(NOW).position, (2, 1))
+
+
+def test_positions_alone_are_joined_by_lines():
+    controller = active()
+    controller.receive(message(point(0, (0, 0)), point(100, (1, 2))), NOW)
+    setpoint = controller.sample(NOW + 25 * MS)
+    np.testing.assert_allclose(setpoint.position, (0.25, 0.5))
+    np.testing.assert_allclose(setpoint.velocity, (10, 20))
+    np.testing.assert_array_equal(setpoint.acceleration, (0, 0))
+
+
+def test_a_segment_is_cubic_only_where_both_ends_have_velocities():
+    controller = active()
+    controller.receive(message(
+        point(0, (0, 0)), point(100, (1, 1), (0, 0)), point(200, (2, 2), (0, 0))), NOW)
+    np.testing.assert_allclose(controller.sample(NOW + 25 * MS).position, (0.25, 0.25))
+    np.testing.assert_allclose(controller.sample(NOW + 125 * MS).position, np.full(2, 1.15625))
+
+
+finite = st.floats(-2.0, 2.0)
+
+
+@given(ends=st.lists(finite, min_size=6, max_size=6), share=st.floats(0.0, 0.999))
+def test_with_accelerations_it_is_quintic_and_meets_both_ends(ends, share):
+    q0, v0, a0, q1, a1, _ = ends
+    controller = active()
+    controller.receive(message(
+        point(0, (q0, 0), (v0, 0), (a0, 0)), point(400, (q1, 0), (0, 0), (a1, 0))), NOW)
+    begin = controller.sample(NOW)
+    np.testing.assert_allclose([x[0] for x in begin], (q0, v0, a0), atol=1e-9)
+    # The limit from the left at the end is the polynomial itself.
+    left = controller.sample(NOW + 400 * MS - 1)
+    np.testing.assert_allclose([x[0] for x in left], (q1, 0, a1), atol=1e-5)
+    late = active()
+    late.receive(message(
+        point(0, (q0, 0), (v0, 0), (a0, 0)), point(400, (q1, 0), (0, 0), (a1, 0))), NOW)
+    t, h = NOW + round(share * 399 * MS), 1000
+    before, after = late.sample(t), late.sample(t + h)
+    np.testing.assert_allclose(
+        (after.position - before.position) / (h / 1e9), before.velocity, atol=1e-3)
+
+
+@given(data=st.data(), knots=st.integers(2, 6))
+def test_positions_and_velocities_are_the_same_motion_as_a_trajectory(data, knots):
+    rows = st.lists(finite, min_size=2 * knots, max_size=2 * knots)
+    positions = np.array(data.draw(rows)).reshape(knots, 2)
+    velocities = np.array(data.draw(rows)).reshape(knots, 2)
+    velocities[-1] = 0.0
+    gaps = data.draw(st.lists(st.integers(MS, 50 * MS), min_size=knots - 1, max_size=knots - 1))
+    times = np.concatenate(([0], np.cumsum(gaps))).astype(np.int64)
+    trajectory = Trajectory(NOW, NAMES, times, positions, velocities)
+    controller = active()
+    assert controller.receive(message_from_trajectory(trajectory), NOW) is Acceptance.ACCEPTED
+    for at in range(NOW, trajectory.end_ns, 2 * MS):
+        wanted, got = trajectory.at(at), controller.sample(at)
+        np.testing.assert_allclose(got.position, wanted.position, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(got.velocity, wanted.velocity, rtol=0, atol=1e-9)
+
+
+def test_an_absolute_stamp_is_sampled_in_absolute_time_and_skips_past_points():
+    controller = active()
+    controller.receive(message(
+        point(0, (5, 5), (0, 0)), point(100, (6, 6), (0, 0)), point(200, (7, 7), (0, 0)),
+        stamp_ns=NOW - 100 * MS), NOW)
+    np.testing.assert_array_equal(controller.sample(NOW).position, (6, 6))
+
+
+def test_stamp_zero_starts_at_the_first_sample():
+    controller = active()
+    controller.receive(message(point(0, (0, 0)), point(100, (1, 1)), stamp_ns=0), NOW)
+    np.testing.assert_array_equal(controller.sample(NOW + 37 * MS).position, (0, 0))
+    np.testing.assert_allclose(controller.sample(NOW + 87 * MS).position, (0.5, 0.5))
+
+
+@pytest.mark.parametrize(('stamp_ns', 'at_ms'), [(0, 100), (NOW + 100 * MS, 0)])
+def test_before_the_first_point_it_bridges_from_the_last_setpoint(stamp_ns, at_ms):
+    controller = active((1.0, 1.0))
+    controller.sample(NOW)
+    controller.receive(message(point(at_ms, (3, 3)), stamp_ns=stamp_ns), NOW)
+    measured = Setpoint(np.full(2, 9.0), np.zeros(2), None)
+    np.testing.assert_array_equal(controller.sample(NOW, measured).position, (1, 1))
+    np.testing.assert_allclose(controller.sample(NOW + 50 * MS, measured).position, (2, 2))
+
+
+def test_or_from_the_measured_state_when_not_interpolating_from_desired():
+    controller = active((1.0, 1.0), interpolate_from_desired_state=False)
+    controller.sample(NOW)
+    controller.receive(message(point(100, (3, 3)), stamp_ns=0), NOW)
+    measured = Setpoint(np.full(2, 2.0), np.zeros(2), None)
+    np.testing.assert_array_equal(controller.sample(NOW, measured).position, (2, 2))
+    np.testing.assert_allclose(controller.sample(NOW + 50 * MS).position, (2.5, 2.5))
+
+
+def test_after_the_end_it_holds_the_last_point():
+    controller = active()
+    controller.receive(message(point(0, (0, 0)), point(10, (1, 2))), NOW)
+    for late in (10, 11, 10_000):
+        setpoint = controller.sample(NOW + late * MS)
+        np.testing.assert_array_equal(setpoint.position, (1, 2))
+        np.testing.assert_array_equal(setpoint.velocity, (0, 0))
+
+
+def test_a_new_trajectory_replaces_the_old_one_whole():
+    controller = active()
+    controller.receive(message(point(0, (0, 0)), point(100, (1, 1))), NOW)
+    controller.sample(NOW)
+    controller.receive(message(point(0, (4, 4))), NOW)
+    np.testing.assert_array_equal(controller.sample(NOW + 50 * MS).position, (4, 4))
