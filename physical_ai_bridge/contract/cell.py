@@ -115,10 +115,20 @@ class Controller:
 
     ``latency_s`` is the longest time that a command takes from being decided to being executed:
     what is committed already, and cannot be changed any more, reaches that far ahead.
+    ``state_topic`` is where the controller reports the reference that it executes, which is
+    ``reference_tolerance_rad`` at most from the published plan: with it, lost commands and a
+    controller that does something else are noticed at once. Without it commands are taken to
+    arrive, and only the measured joints tell. ``other_publishers`` says what somebody else on
+    ``topic`` leads to.
     """
 
     topic: Topic = '/joint_trajectory_controller/joint_trajectory'
-    state_topic: str | None = None
+    state_topic: Topic | None = None
+    state_type: Literal[
+        'control_msgs/msg/JointTrajectoryControllerState', 'sensor_msgs/msg/JointState',
+    ] = 'control_msgs/msg/JointTrajectoryControllerState'
+    reference_tolerance_rad: Annotated[float, Quantity('rad', above=0.0)] = 0.001
+    other_publishers: Literal['stop', 'report'] = 'stop'
     rate_hz: Hertz
     latency_s: Seconds
     tracking_tolerance_rad: Annotated[float, Quantity('rad', above=0.0)]
@@ -173,17 +183,47 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A force and a torque, by their norms."""
+
+    force_n: Annotated[float, Quantity('N', above=0.0)]
+    torque_nm: Annotated[float, Quantity('N·m', above=0.0)]
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForceLimit:
-    """A sensor's limits: above ``max_*`` the robot stops; from ``slow_down_*`` on it slows."""
+    """
+    A sensor's limits: above ``max_*`` the robot stops; from ``slow_down_*`` on it slows.
+
+    ``tare`` has what the sensor reads at activation, at rest and without contact, taken off; a
+    reading above it is not plausible, and refused. Without it nothing is taken off.
+    ``saturation`` is what the sensor can measure at most: a reading that reaches it is a fault.
+    ``cutoff_hz`` is a first-order low-pass through which the limits see the readings; its delay,
+    1 / (2 pi cutoff_hz), adds to the reaction time. Without it they see them as they come.
+    """
 
     max_force_n: Annotated[float, Quantity('N', above=0.0)]
     max_torque_nm: Annotated[float, Quantity('N·m', above=0.0)]
     slow_down_force_n: Annotated[float, Quantity('N', above=0.0)] | None = None
     slow_down_torque_nm: Annotated[float, Quantity('N·m', above=0.0)] | None = None
+    tare: Load | None = None
+    saturation: Load | None = None
+    cutoff_hz: Hertz | None = None
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         extra = []
+        if self.saturation is not None:
+            for key, limit, most in (
+                    ('max_force_n', self.max_force_n, self.saturation.force_n),
+                    ('max_torque_nm', self.max_torque_nm, self.saturation.torque_nm)):
+                if limit >= most:
+                    extra.append((key, f'found {limit:g}, which the sensor, with saturation at '
+                                  f'{most:g}, cannot measure', 'write less'))
         for slow, top in (('slow_down_force_n', 'max_force_n'),
                           ('slow_down_torque_nm', 'max_torque_nm')):
             value, limit = getattr(self, slow), getattr(self, top)
@@ -210,14 +250,50 @@ class Watchdogs:
     """
     How long, on the steady clock, a stream may be silent before the robot stops.
 
-    ``bad_proposals`` is how many proposals in a row may be refused before it stops.
+    ``controller_state_s`` counts where the controller has a state topic. ``bad_proposals`` is how
+    many proposals in a row may be refused before it stops, ``late_ticks`` how many of the
+    supervisor's own ticks within one second may come half a period late.
     """
 
     proposals_s: Seconds
     joint_states_s: Seconds
     wrenches_s: Seconds
     tick_s: Seconds
+    controller_state_s: Seconds = 0.1
     bad_proposals: Annotated[int, Quantity('', at_least=1)] = 10
+    late_ticks: Annotated[int, Quantity('', at_least=1)] = 50
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfCollision:
+    """
+    How close two parts of the robot may come, by the collision geometry of its URDF.
+
+    Links that a joint connects are left out, and so are the pairs in ``ignore``.
+    """
+
+    min_distance_m: Annotated[float, Quantity('m', at_least=0.0)] = 0.01
+    ignore: tuple[tuple[str, str], ...] = ()
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """
+    The share of the speed limits that holds after activation with the authority ``ramp``.
+
+    It rises from ``floor`` to 1 in a straight line over ``duration_s``, while the robot moves.
+    """
+
+    floor: Annotated[float, Quantity('', above=0.0, at_most=1.0)] = 0.1
+    duration_s: Seconds = 10.0
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
@@ -226,7 +302,12 @@ class Watchdogs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Safety:
-    """What the supervisor enforces."""
+    """
+    What the supervisor enforces.
+
+    The tcp stays in ``workspace`` and under ``tcp_speed_max_m_s``; no part of the robot that a
+    joint moves comes into a box of ``keep_out``. ``self_collision: null`` leaves that check out.
+    """
 
     joint_limits: dict[str, JointLimit]
     tcp_speed_max_m_s: Annotated[float, Quantity('m/s', above=0.0)]
@@ -237,6 +318,8 @@ class Safety:
     step_s: Seconds = 0.04
     proposal_max_age_s: Seconds = 0.5
     keep_out: dict[str, Box] = field(default_factory=dict)
+    self_collision: SelfCollision | None = SelfCollision()
+    ramp: Ramp = Ramp()
     force_limits: dict[str, ForceLimit] = field(default_factory=dict)
     __pydantic_config__ = STRICT
 

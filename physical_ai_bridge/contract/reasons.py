@@ -61,19 +61,38 @@ class Reason(str, Enum):
     VELOCITY_LIMIT = 'VELOCITY_LIMIT', 'a joint would exceed its velocity limit'
     ACCELERATION_LIMIT = 'ACCELERATION_LIMIT', 'a joint would exceed its acceleration limit'
     JERK_LIMIT = 'JERK_LIMIT', 'a joint would exceed its jerk limit'
+    TCP_SPEED_LIMIT = 'TCP_SPEED_LIMIT', 'the tcp would exceed its speed limit'
+    WORKSPACE_LIMIT = 'WORKSPACE_LIMIT', 'the tcp would leave the workspace'
+    KEEP_OUT = 'KEEP_OUT', 'a part of the robot would enter a keep-out box'
+    SELF_COLLISION = 'SELF_COLLISION', 'two parts of the robot would come too close'
+    NOT_VERIFIED = 'NOT_VERIFIED', 'so close to a limit that the checks of one tick cannot tell'
+    RAMPING_IN = 'RAMPING_IN', 'the speed is limited for some time after activation'
+    FORCE_SLOW_DOWN = 'FORCE_SLOW_DOWN', 'a force or torque is in its slow-down band'
+    AWAITING_CONFIRMATION = 'AWAITING_CONFIRMATION', (
+        'the controller has not shown yet which of the last commands it executes')
 
     # Stops.
     EMERGENCY_STOP = 'EMERGENCY_STOP', 'the emergency stop is pressed'
     EMERGENCY_STOP_SILENT = 'EMERGENCY_STOP_SILENT', 'the emergency stop heartbeat has stopped'
     STOP_REQUESTED = 'STOP_REQUESTED', 'somebody called ~/stop'
     FORCE_LIMIT = 'FORCE_LIMIT', 'a force or torque is above its limit'
+    WRENCH_SATURATED = 'WRENCH_SATURATED', 'a sensor reads the most that it can measure'
+    TARE_IMPLAUSIBLE = 'TARE_IMPLAUSIBLE', 'a sensor reads too much for a robot without contact'
     PROPOSALS_SILENT = 'PROPOSALS_SILENT', 'no good proposal has come within the watchdog period'
     PROPOSALS_BAD = 'PROPOSALS_BAD', 'too many bad proposals in a row'
     JOINTS_SILENT = 'JOINTS_SILENT', 'no joint state has come within the watchdog period'
     WRENCH_SILENT = 'WRENCH_SILENT', 'no wrench has come within the watchdog period'
     TRACKING_LOST = 'TRACKING_LOST', 'the robot is not where the published plan says'
+    COMMAND_LOST = 'COMMAND_LOST', 'the controller goes on with an older command than the last'
+    REFERENCE_LOST = 'REFERENCE_LOST', 'the controller executes none of the published plans'
+    CONTROLLER_SILENT = 'CONTROLLER_SILENT', (
+        'no state of the controller has come within the watchdog period')
+    CONTROLLER_MALFORMED = 'CONTROLLER_MALFORMED', (
+        "a state of the controller is not finite, lacks joints, or its stamp is not now's")
+    OTHER_PUBLISHER = 'OTHER_PUBLISHER', "somebody else publishes on the controller's topic"
     COMMAND_LATE = 'COMMAND_LATE', 'a command was held up and would have come too late: not sent'
     TICK_OVERRUN = 'TICK_OVERRUN', "the supervisor's own tick came too late"
+    TICKS_LATE = 'TICKS_LATE', "too many of the supervisor's own ticks came late"
     CLOCK_STEPPED = 'CLOCK_STEPPED', 'ROS time jumped against the steady clock'
     NOT_AT_REST = 'NOT_AT_REST', 'the robot moves although nothing was commanded'
     OUTSIDE_LIMITS = 'OUTSIDE_LIMITS', 'the robot stands outside its position limits'

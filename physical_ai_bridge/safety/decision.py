@@ -29,6 +29,7 @@ class Authority(str, Enum):
     """How much the integrator lets the supervisor pass on."""
 
     SHADOW = 'shadow'
+    RAMP = 'ramp'
     LIVE = 'live'
 
     def __str__(self) -> str:
@@ -43,7 +44,8 @@ class Decision:
     ``command`` is to be published to the controller, or None for nothing: what the controller
     holds already ends at rest. ``proposal_stamp_ns`` is the observation time of the proposal that
     the command follows, None where it follows none. ``scale`` is the share of the proposed speed
-    that was let through, 0 to 1. ``reason`` says why the mode is what it is; in STOPPING, STOPPED
+    that was let through, 0 to 1; ``speed_share`` the share of the speed limits that held, below 1
+    while ramping in and in a force's slow-down band. ``reason`` says why the mode is what it is; in STOPPING, STOPPED
     and FAULT it is the first cause, in INACTIVE what is being waited for.
     """
 
@@ -54,3 +56,4 @@ class Decision:
     command: Trajectory | None = None
     proposal_stamp_ns: int | None = None
     scale: float = 0.0
+    speed_share: float = 1.0
