@@ -8,9 +8,10 @@ from typing import Any, TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import WrenchStamped
+import numpy as np
 from physical_ai_bridge import simulation
-from physical_ai_bridge.contract.errors import WireError
-from physical_ai_bridge.contract.samples import ImageSample
+from physical_ai_bridge.contract.errors import BridgeError, WireError
+from physical_ai_bridge.contract.samples import ImageSample, JointSample
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.cell_threads import Episode, PhysicsThread, RenderThread
@@ -87,11 +88,23 @@ class MujocoCellNode(ManagedNode):
         self._image_publishers: dict[str, tuple[Publisher, ImageWire]] = {
             name: (make(Image, camera.topic, qos.newest_frame()), ImageWire(camera.frame_id))
             for name, camera in sensors.cameras.items()}
+        self._state_publisher = self._make_state_publisher()
         self._clock_publisher = make(ClockMessage, '/clock', qos.newest_frame())
         self._heartbeat_publisher = make(
             Bool, self._cell.safety.emergency_stop.topic, qos.newest_frame())
         self._episode_publisher = make(DiagnosticStatus, '~/episode', qos.latched())
         self._diagnostics_publisher = make(DiagnosticArray, '/diagnostics', qos.diagnostics())
+
+    def _make_state_publisher(self) -> Publisher | None:
+        """Return what reports the controller's reference, where the cell asks for it."""
+        controller = self._cell.controller
+        if controller.state_topic is None:
+            return None
+        if controller.state_type != 'sensor_msgs/msg/JointState':
+            raise BridgeError(
+                f'controller.state_type: found {controller.state_type}; write '
+                'sensor_msgs/msg/JointState: it is what the simulated controller reports')
+        return self.make_publisher(JointState, controller.state_topic, qos.sensor_stream())
 
     def _make_inputs(self) -> None:
         self.make_subscription(
@@ -133,6 +146,12 @@ class MujocoCellNode(ManagedNode):
         self._joint_publisher.publish(self._joint_wire.encode(step.joints))
         for publisher, wire in self._wrench_publishers:
             publisher.publish(wire.encode(step.wrench))
+        if self._state_publisher is not None:
+            setpoint = step.setpoint
+            self._state_publisher.publish(self._joint_wire.encode(JointSample(
+                step.joints.stamp_ns - self._simulation.step_ns, self._cell.robot.joints,
+                setpoint.position, np.zeros(len(setpoint.position))
+                if setpoint.velocity is None else setpoint.velocity)))
         self._clock_publisher.publish(clock_bytes(step.joints.stamp_ns))
         if step.frame is not None and self._render is not None:
             self._render.show(step.frame)

@@ -97,6 +97,20 @@ def decode_joint_trajectory(data: Buffer, max_points: int) -> TrajectoryMessage:
     return TrajectoryMessage(stamp_ns, names, tuple(points))
 
 
+def decode_controller_state(data: Buffer) -> JointSample:
+    """
+    Decode the reference in a control_msgs/msg/JointTrajectoryControllerState.
+
+    What follows the reference differs between releases of control_msgs, and is not read.
+    """
+    reader = Reader(data, 'control_msgs/msg/JointTrajectoryControllerState')
+    stamp_ns = reader.header()
+    names = reader.texts('joint_names')
+    position = reader.array('reference.positions')
+    velocity = reader.array('reference.velocities')
+    return JointSample(stamp_ns, names, position, velocity if len(velocity) else None)
+
+
 def decode_bool(data: Buffer) -> bool:
     """Decode a std_msgs/msg/Bool; an octet that is neither 0 nor 1 is refused."""
     reader = Reader(data, 'std_msgs/msg/Bool')

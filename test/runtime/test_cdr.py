@@ -11,7 +11,7 @@ from physical_ai_bridge.contract.errors import WireError
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.runtime import cdr
 import pytest
-from rosbags.typesys import get_typestore, Stores
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 TYPES = STORE.types
@@ -50,6 +50,25 @@ def joint_state(stamp: tuple[int, int] = (5, 7), frame_id: str = 'base',
                 little_endian: bool = True) -> bytes:
     arrays = [np.array(values, np.float64) for values in (position, velocity, effort)]
     return wire('sensor_msgs/msg/JointState', header(stamp, frame_id), list(names), *arrays,
+                little_endian=little_endian)
+
+
+# What follows the reference in real messages is left out: it differs between releases.
+CONTROLLER_STATE = 'control_msgs/msg/JointTrajectoryControllerState'
+STORE.register(get_types_from_msg(
+    'std_msgs/Header header\nstring[] joint_names\n'
+    'trajectory_msgs/JointTrajectoryPoint reference\n'
+    'trajectory_msgs/JointTrajectoryPoint feedback\n', CONTROLLER_STATE))
+
+
+def controller_state(positions: object = (1.0, 2.0, 3.0), velocities: object = (0.1, 0.2, 0.3),
+                     little_endian: bool = True) -> bytes:
+    none = np.zeros(0)
+    duration = TYPES['builtin_interfaces/msg/Duration'](0, 0)
+    reference, feedback = (TYPES['trajectory_msgs/msg/JointTrajectoryPoint'](
+        np.array(position, np.float64), np.array(velocity, np.float64), none, none, duration)
+        for position, velocity in ((positions, velocities), ((9.0,) * 3, ())))
+    return wire(CONTROLLER_STATE, header(), list(NAMES), reference, feedback,
                 little_endian=little_endian)
 
 
@@ -111,6 +130,17 @@ class TestRoundTrip:
         assert sample.stamp_ns == stamp[0] * 10**9 + stamp[1]
         np.testing.assert_array_equal(sample.force, values[:3])
         np.testing.assert_array_equal(sample.torque, values[3:])
+
+    @given(st.lists(finite, min_size=3, max_size=3), st.booleans(), orders)
+    def test_the_reference_in_a_controllers_state(self, values, with_velocity, little):
+        velocities = values[::-1] if with_velocity else []
+        sample = cdr.decode_controller_state(controller_state(values, velocities, little))
+        assert (sample.stamp_ns, sample.names) == (5 * 10**9 + 7, NAMES)
+        np.testing.assert_array_equal(sample.position, values)
+        if with_velocity:
+            np.testing.assert_array_equal(sample.velocity, velocities)
+        else:
+            assert sample.velocity is None
 
     @given(texts, texts, st.integers(0, 2**32 - 1), st.binary(max_size=50), orders)
     def test_image(self, frame_id, encoding, width, data, little):
@@ -294,3 +324,12 @@ class TestEncodedTrajectories:
         assert cdr.encode_joint_trajectory(value) == wanted
         back = cdr.decode_joint_trajectory(wanted, len(times))
         assert [len(point.positions) for point in back.points] == [width] * len(times)
+
+
+def test_a_controllers_state_that_ends_before_its_reference_is_refused():
+    data = controller_state()
+    whole = data.index(np.array([0.3]).tobytes()) + 8
+    cdr.decode_controller_state(data[:whole])
+    for length in range(whole):
+        with pytest.raises(WireError):
+            cdr.decode_controller_state(data[:length])
