@@ -12,6 +12,7 @@ from physical_ai_bridge.contract.samples import JointSample, TrajectoryMessage, 
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.safety.candidates import Blocked, Candidates
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
+from physical_ai_bridge.safety.publishers import PublisherWatch
 from physical_ai_bridge.safety.sanitise import sanitise
 from physical_ai_bridge.safety.watch import REST_S, Watch
 
@@ -34,13 +35,15 @@ class Supervisor:
 
     def __init__(self, cell: Cell, authority: Authority = Authority.LIVE) -> None:
         self._cell = cell
-        self._authority = authority
+        self._next_authority = authority
         self._candidates = Candidates(cell)
         self._begin()
 
     def _begin(self) -> None:
         self._active = False
+        self._authority = self._next_authority
         self._watch = Watch(self._cell)
+        self._publishers = PublisherWatch(self._cell)
         self._mode, self._reason, self._detail = Mode.INACTIVE, Reason.OK, ''
         self._plan: Trajectory | None = None
         self._plan_before: Trajectory | None = None
@@ -89,6 +92,10 @@ class Supervisor:
         """The newest refusal, for people."""
         return self._watch.last_refusal
 
+    def authorise(self, authority: Authority) -> None:
+        """Set the authority that holds from the next activation on."""
+        self._next_authority = authority
+
     def activate(self, now: Instant) -> Decision:
         """Begin: INACTIVE with what is missing, then READY once every input is there."""
         self._begin()
@@ -114,6 +121,11 @@ class Supervisor:
     def on_emergency_stop(self, pressed: bool, now: Instant) -> bool:
         """Take a heartbeat of the emergency stop; a change wants a tick at once."""
         return self._watch.emergency_stop(pressed, now)
+
+    def on_publishers(self, others: tuple[str, ...], now: Instant) -> bool:
+        """Take who else publishes on the controller's topic; a new cause wants a tick at once."""
+        del now
+        return self._publishers.take(others)
 
     def on_proposal(self, message: TrajectoryMessage, now: Instant) -> bool:
         """Take a proposal, or refuse it; one that was taken wants a tick at once."""
@@ -154,7 +166,7 @@ class Supervisor:
         """Leave STOPPED or FAULT for READY, or say why not yet."""
         if self._mode not in (Mode.STOPPED, Mode.FAULT):
             return Refusal(self._reason, f'there is nothing to reset in {self._mode}')
-        cause = self._watch.causes(now)
+        cause = self._causes(now)
         if cause is not None:
             return cause
         if not self._watch.at_rest(now):
@@ -175,7 +187,7 @@ class Supervisor:
         self._plan_before = self._plan
         if not self._active:
             return self._decide(now, None)
-        cause = self._requested or disturbed or self._watch.causes(now)
+        cause = self._requested or disturbed or self._causes(now)
         if self._mode is Mode.INACTIVE:
             return self._decide(now, self._start(cause, now))
         if self._mode is Mode.READY or self._mode in _MOVING:
@@ -189,6 +201,14 @@ class Supervisor:
             else:
                 return self._decide(now, self._brake(now))
         return self._decide(now, None)
+
+    def _causes(self, now: Instant) -> Refusal | None:
+        """Return what of the cell's state speaks against moving."""
+        cause = self._watch.causes(now)
+        if cause is None and self._authority is not Authority.SHADOW:
+            # A shadow is meant to run beside whatever moves the robot.
+            cause = self._publishers.cause()
+        return cause
 
     def _start(self, cause: Refusal | None, now: Instant) -> Trajectory | None:
         """Leave INACTIVE once everything needed is there; return the command that holds."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.safety.ticks import late_ticks, TickWatch
