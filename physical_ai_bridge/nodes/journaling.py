@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from hashlib import sha256
-import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from physical_ai_bridge.contract.clock import Instant
@@ -13,9 +12,8 @@ from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.contract.reasons import Refusal
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.observation.builder import Observation
-from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
+from physical_ai_bridge.runtime.decision_bytes import outcome_bytes
 from physical_ai_bridge.runtime.journal import JournalWriter
-from physical_ai_bridge.safety.decision import Decision
 
 
 class Journal(Protocol):
@@ -74,19 +72,6 @@ def open_journal(path: str) -> Journal:
                           'of a file in a folder that can be written') from error
 
 
-def _payload(values: dict[str, Any], trajectory: Trajectory | None) -> bytes:
-    head = json.dumps(values, sort_keys=True).encode()
-    return head + b'\0' + (b'' if trajectory is None else encode_joint_trajectory(trajectory))
-
-
-def decision_payload(decision: Decision) -> bytes:
-    """Return a decision as bytes: JSON, a zero byte, and the command as CDR where there is one."""
-    return _payload({
-        'mode': str(decision.mode), 'reason': str(decision.reason), 'detail': decision.detail,
-        'proposal_stamp_ns': decision.proposal_stamp_ns, 'scale': decision.scale,
-    }, decision.command)
-
-
 def observation_payload(outcome: Observation | Refusal) -> bytes:
     """Return an observation as its stamp and the sha256 of its inputs, a refusal as it is."""
     if isinstance(outcome, Refusal):
@@ -96,11 +81,11 @@ def observation_payload(outcome: Observation | Refusal) -> bytes:
         array = np.ascontiguousarray(outcome.inputs[name])
         digest.update(f'{name} {array.dtype} {array.shape}'.encode())
         digest.update(array.tobytes())
-    return _payload({'stamp_ns': outcome.stamp_ns, 'inputs': digest.hexdigest()}, None)
+    return outcome_bytes({'stamp_ns': outcome.stamp_ns, 'inputs': digest.hexdigest()}, None)
 
 
 def proposal_payload(outcome: Trajectory | Refusal | None) -> bytes:
     """Return what the policy loop answered as bytes, in the same form."""
     if isinstance(outcome, Refusal):
-        return _payload({'reason': str(outcome.reason), 'detail': outcome.detail}, None)
-    return _payload({}, outcome)
+        return outcome_bytes({'reason': str(outcome.reason), 'detail': outcome.detail}, None)
+    return outcome_bytes({}, outcome)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 import sys
 import time
@@ -11,8 +10,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import WrenchStamped
 from physical_ai_bridge.contract.clock import Instant
-from physical_ai_bridge.contract.errors import WireError
-from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.clock import NodeClock
@@ -23,19 +21,14 @@ from physical_ai_bridge.nodes.conversions import (
     status,
 )
 from physical_ai_bridge.nodes.executor import run
-from physical_ai_bridge.nodes.journaling import decision_payload, NoJournal, open_journal
+from physical_ai_bridge.nodes.journaling import NoJournal, open_journal
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
-from physical_ai_bridge.runtime.cdr import (
-    decode_bool,
-    decode_joint_state,
-    decode_joint_trajectory,
-    decode_wrench_stamped,
-    encode_joint_trajectory,
-)
+from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
+from physical_ai_bridge.runtime.decision_bytes import decision_payload
+from physical_ai_bridge.runtime.supervisor_inputs import SupervisorInputs
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
-from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
 from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
@@ -74,35 +67,30 @@ class SafetySupervisor(ManagedNode):
         self._cell, self._cell_digest = loaded.cell, loaded.digest
         self._authority = authority
         self._supervisor = Supervisor(self._cell, authority)
+        self._inputs = SupervisorInputs(self._supervisor, self._cell)
         self._report = SupervisorReport(self._cell.safety.tick_rate_hz)
         self._last: Decision | None = None
         self._make_topics()
 
     def _make_topics(self) -> None:
-        sensors, safety, core = self._cell.sensors, self._cell.safety, self._supervisor
+        sensors, safety = self._cell.sensors, self._cell.safety
         self._command_publisher = self.make_publisher(
             JointTrajectory, self._cell.controller.topic, qos.command())
         self._state_publisher = self.make_publisher(
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
         self._diagnostics_publisher = self.make_publisher(
             DiagnosticArray, '/diagnostics', qos.diagnostics())
-        self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(),
-                     'joint_state', decode_joint_state, core.on_joint_state)
+        self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(), 'joint_state')
         for name, wrench in sensors.wrenches.items():
-            self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(),
-                         f'wrench/{name}', decode_wrench_stamped, partial(core.on_wrench, name))
-        self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal',
-                     partial(decode_joint_trajectory, max_points=MAX_POINTS), core.on_proposal)
-        self._listen(Bool, safety.emergency_stop.topic, qos.newest_frame(),
-                     'emergency_stop', decode_bool, core.on_emergency_stop)
+            self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}')
+        self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal')
+        self._listen(Bool, safety.emergency_stop.topic, qos.newest_frame(), 'emergency_stop')
         self.make_service(Trigger, '~/stop', self._on_stop)
         self.make_service(Trigger, '~/reset', self._on_reset)
         self.make_timer(1.0, self._tell, self._node_clock.steady)
 
-    def _listen(
-            self, message: type, topic: str, profile: QoSProfile, kind: str,
-            decode: Callable[[bytes], Any], feed: Callable[[Any, Instant], bool]) -> None:
-        self.make_subscription(message, topic, partial(self._take, kind, decode, feed), profile)
+    def _listen(self, message: type, topic: str, profile: QoSProfile, kind: str) -> None:
+        self.make_subscription(message, topic, partial(self._take, kind), profile)
 
     def activate(self) -> None:
         """Begin to tick."""
@@ -137,20 +125,13 @@ class SafetySupervisor(ManagedNode):
         self._journal.close()
         self._journal = NoJournal()
 
-    def _take(
-            self, kind: str, decode: Callable[[bytes], Any],
-            feed: Callable[[Any, Instant], bool], data: bytes) -> None:
-        """Decode an input, hand it to the supervisor, and tick at once where it wants that."""
+    def _take(self, kind: str, data: bytes) -> None:
+        """Hand an input to the supervisor, and tick at once where it wants that."""
         if not self.active:
             return
         now = self._node_clock.now()
         self._journal.append(kind, now, data)
-        try:
-            value = decode(data)
-        except WireError as error:
-            self._supervisor.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)), now)
-            return
-        if feed(value, now):
+        if self._inputs.take(kind, data, now):
             self._decide(now)
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

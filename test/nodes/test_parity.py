@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 
 from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle_file import load_bundle
@@ -11,14 +10,9 @@ from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.errors import WireError
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.nodes import qos
-from physical_ai_bridge.nodes.journaling import (
-    decision_payload,
-    observation_payload,
-    proposal_payload,
-)
+from physical_ai_bridge.nodes.journaling import observation_payload, proposal_payload
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
 from physical_ai_bridge.runtime.cdr import (
-    decode_bool,
     decode_image,
     decode_joint_state,
     decode_joint_trajectory,
@@ -28,6 +22,7 @@ from physical_ai_bridge.runtime.cdr import (
 from physical_ai_bridge.runtime.convert import trajectory_from_message
 from physical_ai_bridge.runtime.journal import JournalEntry, read_journal
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
+from physical_ai_bridge.runtime.replay import replay_supervisor
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
 import pytest
@@ -75,35 +70,13 @@ def fed(entry: JournalEntry, decode, feed, refuse) -> None:
         feed(value, entry.now)
 
 
-def refuse(core: Supervisor, entry: JournalEntry, refusal: Refusal) -> None:
-    """Count what the node could not decode."""
-    core.refuse(refusal, entry.now)
-
-
 def test_the_supervisor_decides_the_same(run):
     cell, _, journals = run
-    core, seen, outcome = Supervisor(cell), Counter(), None
-    answers = {'activate': core.activate, 'deactivate': core.deactivate, 'tick': core.tick,
-               'stop': core.stop, 'reset': core.reset}
-    inputs = {
-        'joint_state': (decode_joint_state, core.on_joint_state),
-        'proposal': (lambda data: decode_joint_trajectory(data, MAX_POINTS), core.on_proposal),
-        'emergency_stop': (decode_bool, core.on_emergency_stop)}
-    for entry in read_journal(journals['safety_supervisor']):
-        seen[entry.kind] += 1
-        kind, _, sensor = entry.kind.partition('/')
-        if kind == 'withdraw':
-            outcome = core.withdraw(outcome, entry.now)
-            assert decision_payload(outcome) == entry.payload, f'withdraw at {entry.now}'
-        elif kind in answers:
-            outcome = answers[kind](entry.now)
-            if kind not in ('stop', 'reset'):
-                assert decision_payload(outcome) == entry.payload, f'{kind} at {entry.now}'
-        elif kind == 'wrench':
-            fed(entry, decode_wrench_stamped, partial(core.on_wrench, sensor),
-                partial(refuse, core, entry))
-        else:
-            fed(entry, *inputs[kind], partial(refuse, core, entry))
+    seen = Counter()
+    for replayed in replay_supervisor(
+            Supervisor(cell), cell, read_journal(journals['safety_supervisor'])):
+        seen[replayed.entry.kind] += 1
+        assert replayed.identical, f'{replayed.entry.kind} at {replayed.entry.now}'
     assert seen['proposal'] >= PROPOSALS
     assert min(seen[kind] for kind in ('joint_state', 'wrench/wrist', 'tick')) > 50
     assert min(seen['activate'], seen['deactivate']) == 1

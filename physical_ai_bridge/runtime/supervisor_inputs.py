@@ -1,0 +1,58 @@
+"""Messages into the supervisor: the one place that knows which call a kind of input stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.clock import Instant
+from physical_ai_bridge.contract.errors import WireError
+from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.runtime.cdr import (
+    decode_bool,
+    decode_joint_state,
+    decode_joint_trajectory,
+    decode_wrench_stamped,
+)
+from physical_ai_bridge.safety.sanitise import MAX_POINTS
+from physical_ai_bridge.safety.supervisor import Supervisor
+
+
+class SupervisorInputs:
+    """
+    Decodes what came, and hands it to a supervisor.
+
+    The node feeds its supervisor through this, and so does whoever replays a journal: what a kind
+    of entry means cannot differ between the two.
+    """
+
+    def __init__(self, core: Supervisor, cell: Cell) -> None:
+        self._core = core
+        self._calls: dict[str, tuple[Callable[[bytes], Any], Callable[[Any, Instant], bool]]] = {
+            'joint_state': (decode_joint_state, core.on_joint_state),
+            'proposal': (partial(decode_joint_trajectory, max_points=MAX_POINTS),
+                         core.on_proposal),
+            'emergency_stop': (decode_bool, core.on_emergency_stop)}
+        for sensor in cell.sensors.wrenches:
+            self._calls[f'wrench/{sensor}'] = (
+                decode_wrench_stamped, partial(core.on_wrench, sensor))
+
+    def __contains__(self, kind: str) -> bool:
+        """Tell whether it is the kind of an input."""
+        return kind in self._calls
+
+    def take(self, kind: str, data: bytes, now: Instant) -> bool:
+        """
+        Hand in a message of this ``kind``; True where the supervisor wants a tick at once.
+
+        One that does not decode is refused: the supervisor counts it.
+        """
+        decode, feed = self._calls[kind]
+        try:
+            value = decode(data)
+        except WireError as error:
+            self._core.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)), now)
+            return False
+        return feed(value, now)
