@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from pathlib import Path
 import re
 from typing import Any
@@ -32,6 +33,22 @@ def load_cell(path: str | Path) -> Cell:
     cell, problems = parse(Cell, raw, path)
     problems += _urdf_problems(raw, path)
     if cell is None or problems:
+        raise CellError(problems)
+    return cell
+
+
+def parse_cell(text: str, where: str) -> Cell:
+    """
+    Check the text of a cell file, but not the URDF that it names; ``where`` is for complaints.
+
+    Raises
+    ------
+    CellError
+        With every problem at once, in the order of the text.
+
+    """
+    cell, problems = parse(Cell, _plain(text, where), where)
+    if cell is None:
         raise CellError(problems)
     return cell
 
@@ -71,23 +88,31 @@ for _tag, _pattern, _first in (
         f'tag:yaml.org,2002:{_tag}', re.compile(rf'(?:{_pattern})$'), _first)
 
 
+def _refusal(where: str, found: str, write: str) -> CellError:
+    return CellError([Problem(where, '', found, write)])
+
+
 def _read(path: Path) -> Any:
     """Return the plain values of a YAML file."""
-    def refuse(found: str, write: str) -> CellError:
-        return CellError([Problem(str(path), '', found, write)])
-
+    refuse = partial(_refusal, str(path))
     try:
         text = path.read_text(encoding='utf-8')
     except OSError as error:
         raise refuse(f'cannot be read: {error.strerror}', 'give the path of a cell file') from None
     except UnicodeDecodeError:
         raise refuse('is not UTF-8 text', 'give the path of a cell file, in UTF-8') from None
+    return _plain(text, str(path))
+
+
+def _plain(text: str, where: str) -> Any:
+    """Return the plain values of a YAML text."""
+    refuse = partial(_refusal, where)
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise refuse('is empty', 'begin from a cell file that comes with this package')
-        problems = _key_problems(node, str(path))
+        problems = _key_problems(node, where)
         if problems:
             raise CellError(problems)
         raw = loader.construct_document(node)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgpack
 from physical_ai_bridge.contract.clock import Instant
@@ -28,6 +29,11 @@ class JournalEntry:
     payload: bytes
 
 
+def pack_entry(packer: msgpack.Packer, kind: str, now: Instant, payload: bytes) -> None:
+    """Append one entry to what ``packer`` holds."""
+    packer.pack((kind, now.ros_ns, now.steady_ns, payload))
+
+
 class JournalWriter:
     """Appends entries to ``path`` + '.partial'; ``close`` renames it to ``path``."""
 
@@ -39,7 +45,7 @@ class JournalWriter:
 
     def append(self, kind: str, now: Instant, payload: bytes = b'') -> None:
         """Add one entry; it reaches the disk with its batch."""
-        self._packer.pack((kind, now.ros_ns, now.steady_ns, payload))
+        pack_entry(self._packer, kind, now, payload)
         if len(self._packer.getbuffer()) >= _BATCH_BYTES:
             self._flush()
 
@@ -65,8 +71,23 @@ def read_journal(path: Path | str) -> Iterator[JournalEntry]:
 
     """
     with Path(path).open('rb') as file:
-        try:
-            for kind, ros_ns, steady_ns, payload in msgpack.Unpacker(file, use_list=False):
-                yield JournalEntry(kind, Instant(ros_ns, steady_ns), payload)
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
-            raise BridgeError(f'{path}: not a journal of this package: {error}') from error
+        yield from read_entries(file, str(path))
+
+
+def read_entries(file: BinaryIO, where: str) -> Iterator[JournalEntry]:
+    """
+    Yield the entries of an open journal in order; ``where`` is for complaints.
+
+    Raises
+    ------
+    BridgeError
+        If it is not a journal.
+
+    """
+    try:
+        for kind, ros_ns, steady_ns, payload in msgpack.Unpacker(file, use_list=False):
+            if [*map(type, (kind, ros_ns, steady_ns, payload))] != [str, int, int, bytes]:
+                raise ValueError('an entry is not made of a text, two whole numbers and bytes')
+            yield JournalEntry(kind, Instant(ros_ns, steady_ns), payload)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise BridgeError(f'{where}: not a journal of this package: {error}') from error
