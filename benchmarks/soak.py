@@ -90,7 +90,8 @@ def run(minutes: float, seed: int) -> tuple[list[dict[str, float]], dict[str, fl
         domain = free_domain(random.sample(DOMAINS, len(DOMAINS)))
         with _environment(private_network(domain, logs)), NodeProcesses() as nodes:
             nodes.start('mujoco_cell', {'cell': str(cell_file), 'seed': seed}, logs)
-            nodes.start('safety_supervisor', {'cell': str(cell_file)}, logs)
+            nodes.start(
+                'safety_supervisor', {'cell': str(cell_file), 'authority': 'live'}, logs)
             nodes.start('policy_node', {'cell': str(cell_file), 'bundle': str(bundle)}, logs)
             sampler = Sampler(nodes)
             out = Output()

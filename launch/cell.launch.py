@@ -3,7 +3,7 @@ Bring a policy up on a robot cell: first the supervisor, then the policy.
 
 ``ros2 launch physical_ai_bridge cell.launch.py cell:=my_cell.yaml bundle:=my_bundle/``
 
-Nothing moves unless ``authority:=live`` says so.
+Nothing moves unless ``authority:=ramp`` or ``authority:=live`` says so.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'bundle', description='folder of the bundle: manifest.json and model.onnx'),
     DeclareLaunchArgument(
-        'authority', default_value='shadow', choices=['shadow', 'live'],
-        description='shadow: commands are verified and reported, and nothing moves; live: they '
-                    'go to the controller'),
+        'authority', default_value='shadow', choices=['shadow', 'ramp', 'live'],
+        description='shadow: commands are verified and reported, and nothing moves; ramp: they '
+                    'go to the controller, the speed limits rising from a floor; live: they go '
+                    'to the controller'),
     DeclareLaunchArgument(
         'use_sim_time', default_value='false', choices=['true', 'false'],
         description='whether time comes from /clock'),

@@ -172,7 +172,7 @@ def _drive(args: argparse.Namespace, binding: Binding, folder: RunFolder,
     cell, bundle = str(args.cell.resolve()), str(args.bundle.resolve())
     with _environment(network), NodeProcesses() as nodes:
         nodes.start('mujoco_cell', {'cell': cell, 'seed': args.seed}, folder.logs)
-        nodes.start('safety_supervisor', {'cell': cell}, folder.logs)
+        nodes.start('safety_supervisor', {'cell': cell, 'authority': 'live'}, folder.logs)
         nodes.start('policy_node', {'cell': cell, 'bundle': bundle}, folder.logs)
         return _conduct(args, binding, folder, nodes, out)
 

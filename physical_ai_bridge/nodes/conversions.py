@@ -74,6 +74,7 @@ def decision_status(
         'detail': decision.detail,
         'authority': authority,
         'scale': decision.scale,
+        'speed_share': decision.speed_share,
         'stamp_ns': decision.now.ros_ns,
         'proposal_stamp_ns': decision.proposal_stamp_ns,
     }, level=_LEVELS[decision.mode], hardware_id=hardware_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-import gc
 import traceback
 from types import TracebackType
 from typing import Any
 
 from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.nodes.hygiene import settle
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
@@ -105,10 +105,7 @@ class ManagedNode(LifecycleNode):
         """Activate, or say why not."""
         outcome = self._transition('activate', self.activate, undo=self.deactivate)
         self.active = outcome == TransitionCallbackReturn.SUCCESS
-        # What lives now lives until the end: to look at it again in each full collection would
-        # hold up a tick for milliseconds.
-        gc.collect()
-        gc.freeze()
+        settle()
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -7,8 +7,8 @@ from typing import Any
 
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.contract.fields import Quantity
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.node import Node
+from physical_ai_bridge.nodes.lifecycle import ManagedNode
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
 
@@ -22,16 +22,25 @@ class Parameters:
 
     They are declared with dynamic types, so that a wrong type (an integer for a number, say) does
     not end the process with a traceback but is mended or refused, with a sentence, when the node
-    is configured.
+    is configured. While the node is active none can be changed, rclpy's own included.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ManagedNode) -> None:
         self._node = node
+        node.add_on_set_parameters_callback(self._refuse_while_active)
 
-    def declare(self, name: str, default: Any, description: str) -> None:
-        """Declare one parameter that can be set at start alone."""
+    def declare(
+            self, name: str, default: Any, description: str, *, read_only: bool = True) -> None:
+        """Declare one parameter, to be set at start alone unless it is not ``read_only``."""
         self._node.declare_parameter(name, default, ParameterDescriptor(
-            description=description, read_only=True, dynamic_typing=True))
+            description=description, read_only=read_only, dynamic_typing=True))
+
+    def _refuse_while_active(self, parameters: list[Parameter]) -> SetParametersResult:
+        if not self._node.active:
+            return SetParametersResult(successful=True)
+        return SetParametersResult(successful=False, reason=(
+            f'{", ".join(each.name for each in parameters)}: no parameter of '
+            f'{self._node.get_name()} can be changed while it is active; deactivate it first'))
 
     def _value(self, name: str) -> Any:
         parameter = self._node.get_parameter(name)
@@ -84,9 +93,18 @@ class Parameters:
             raise self._error(name, rule.wanted())
         return float(value)
 
-    def whole(self, name: str, at_least: int) -> int:
+    def whole(self, name: str, at_least: int, at_most: int | None = None) -> int:
         """Return a whole number."""
         value = self._value(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-            raise self._error(name, f'a whole number, at least {at_least}')
+        if (isinstance(value, bool) or not isinstance(value, int) or value < at_least
+                or (at_most is not None and value > at_most)):
+            to = '' if at_most is None else f' and at most {at_most}'
+            raise self._error(name, f'a whole number, at least {at_least}{to}')
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        value = self._value(name)
+        if not isinstance(value, bool):
+            raise self._error(name, 'true or false')
         return value

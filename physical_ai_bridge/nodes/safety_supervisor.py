@@ -21,13 +21,16 @@ from physical_ai_bridge.nodes.conversions import (
     status,
 )
 from physical_ai_bridge.nodes.executor import run
+from physical_ai_bridge.nodes.hygiene import Collector
 from physical_ai_bridge.nodes.journaling import NoJournal, open_journal
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
+from physical_ai_bridge.nodes.other_publishers import OtherPublishers
 from physical_ai_bridge.nodes.parameters import Parameters
+from physical_ai_bridge.nodes.scheduling import Linux, Scheduling
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
 from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
 from physical_ai_bridge.runtime.decision_bytes import decision_payload
-from physical_ai_bridge.runtime.supervisor_inputs import SupervisorInputs
+from physical_ai_bridge.runtime.supervisor_inputs import names_payload, SupervisorInputs
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
 from physical_ai_bridge.safety.supervisor import Supervisor
 from rclpy.qos import QoSProfile
@@ -40,6 +43,9 @@ from trajectory_msgs.msg import JointTrajectory
 # Changes may follow each other within a tick or two, and none may get lost on the way.
 _STATE_DEPTH = 16
 _STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
+_MOVING = (Mode.ACTIVE, Mode.LIMITING, Mode.STOPPING)
+# How often to look who else publishes commands; a look takes some 40 microseconds.
+_LOOK_S = 0.1
 
 
 class SafetySupervisor(ManagedNode):
@@ -50,30 +56,49 @@ class SafetySupervisor(ManagedNode):
         self._settings = Parameters(self)
         self._cell_parameter = CellParameter(self._settings)
         self._settings.declare(
-            'authority', 'live', 'live: commands go to the controller; shadow: they are verified '
-            'and reported, and nothing is published to the controller')
+            'authority', str(Authority.SHADOW), 'shadow: commands are verified and reported, and '
+            'nothing is published to the controller; ramp: they go to the controller, the speed '
+            'limits rising from a floor; live: they go to the controller. It is read at '
+            'activation, and can be changed before', read_only=False)
+        self._settings.declare(
+            'realtime_priority', 0, 'run by SCHED_FIFO with this priority, 1 to 99; 0 for not')
+        self._settings.declare('lock_memory', False, 'keep all memory of the process resident')
+        self._settings.declare(
+            'realtime_required', False, 'refuse to be configured where the machine does not '
+            'permit realtime_priority or lock_memory, instead of a warning')
         self._settings.declare(
             'journal', '', 'path of a file to write every input and decision to; empty for none')
         self._node_clock = NodeClock(self)
         self._journal = NoJournal()
         self._tick_timer: Timer | None = None
+        self._scheduling = Scheduling(Linux())
+        self._collector = Collector()
 
     def configure(self) -> None:
         """Read the cell, make the supervisor, the topics and the services."""
         loaded = self._cell_parameter.load()
-        authority = Authority(self._settings.choice(
-            'authority', tuple(str(each) for each in Authority)))
+        self._read_authority()
+        for refused in self._scheduling.apply(
+                priority=self._settings.whole('realtime_priority', at_least=0, at_most=99),
+                lock_memory=self._settings.flag('lock_memory'),
+                required=self._settings.flag('realtime_required')):
+            self.get_logger().warning(refused)
         self._journal = open_journal(self._settings.text('journal'))
         self._cell, self._cell_digest = loaded.cell, loaded.digest
-        self._authority = authority
-        self._supervisor = Supervisor(self._cell, authority)
+        self._supervisor = Supervisor(self._cell)
         self._inputs = SupervisorInputs(self._supervisor, self._cell)
         self._report = SupervisorReport(self._cell.safety.tick_rate_hz)
         self._last: Decision | None = None
+        self._others: tuple[str, ...] = ()
         self._make_topics()
+
+    def _read_authority(self) -> None:
+        self._authority = Authority(self._settings.choice(
+            'authority', tuple(str(each) for each in Authority)))
 
     def _make_topics(self) -> None:
         sensors, safety = self._cell.sensors, self._cell.safety
+        self._other_publishers = OtherPublishers(self, self._cell.controller.topic)
         self._command_publisher = self.make_publisher(
             JointTrajectory, self._cell.controller.topic, qos.command())
         self._state_publisher = self.make_publisher(
@@ -88,15 +113,20 @@ class SafetySupervisor(ManagedNode):
         self.make_service(Trigger, '~/stop', self._on_stop)
         self.make_service(Trigger, '~/reset', self._on_reset)
         self.make_timer(1.0, self._tell, self._node_clock.steady)
+        self.make_timer(_LOOK_S, self._look_around, self._node_clock.steady)
 
     def _listen(self, message: type, topic: str, profile: QoSProfile, kind: str) -> None:
         self.make_subscription(message, topic, partial(self._take, kind), profile)
 
     def activate(self) -> None:
         """Begin to tick."""
+        self._read_authority()
+        self._collector.begin()
         now = self._node_clock.now()
+        self._hand_in('authority', str(self._authority).encode(), now)
         decision = self._supervisor.activate(now)
         self._note('activate', now, decision)
+        self._hand_in('publishers', names_payload(self._others), now)
         self._publish(decision)
         self._tick_timer = self.create_timer(
             1.0 / self._cell.safety.tick_rate_hz, self._on_timer, clock=self._node_clock.steady)
@@ -109,6 +139,7 @@ class SafetySupervisor(ManagedNode):
             decision = self._supervisor.deactivate(self._node_clock.now())
             self._note('deactivate', decision.now, decision)
             self._publish(decision)
+        self._collector.end()
 
     def end(self, error: BaseException | None = None) -> None:
         """Brake where needed; after an error of its own the last state says so."""
@@ -124,15 +155,32 @@ class SafetySupervisor(ManagedNode):
         self.destroy_made()
         self._journal.close()
         self._journal = NoJournal()
+        self._scheduling.undo()
 
     def _take(self, kind: str, data: bytes) -> None:
         """Hand an input to the supervisor, and tick at once where it wants that."""
         if not self.active:
             return
         now = self._node_clock.now()
-        self._journal.append(kind, now, data)
-        if self._inputs.take(kind, data, now):
+        if self._hand_in(kind, data, now):
             self._decide(now)
+
+    def _hand_in(self, kind: str, data: bytes, now: Instant) -> bool:
+        self._journal.append(kind, now, data)
+        return self._inputs.take(kind, data, now)
+
+    def _look_around(self) -> None:
+        """See who else publishes commands."""
+        others = self._other_publishers.names()
+        if others == self._others:
+            return
+        self._others = others
+        topic = self._command_publisher.topic_name
+        if others:
+            self.get_logger().error(f'{", ".join(others)} publishes on {topic}, too')
+        else:
+            self.get_logger().info(f'nobody else publishes on {topic} any more')
+        self._take('publishers', names_payload(others))
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if not self.active:
@@ -162,6 +210,7 @@ class SafetySupervisor(ManagedNode):
         now = self._node_clock.now()
         self._report.on_timer(now.steady_ns)
         self._decide(now)
+        self._collector.after_tick(now.steady_ns, moving=self._last.mode in _MOVING)
 
     def _decide(self, now: Instant) -> None:
         begun_ns = time.perf_counter_ns()
@@ -214,6 +263,10 @@ class SafetySupervisor(ManagedNode):
         values['last_refusal'] = '' if refusal is None else str(refusal)
         values['cell_digest'] = self._cell_digest
         values['authority'] = str(self._authority)
+        values['other_publishers'] = ', '.join(self._others)
+        values['scheduling'] = str(self._scheduling)
+        values['memory_locked'] = self._scheduling.memory_locked
+        values['gc_pause_p99_ms'] = self._collector.pause_ms.percentile(99.0)
         self._diagnostics_publisher.publish(diagnostic_array(
             self._node_clock.now().ros_ns,
             status(self.get_fully_qualified_name(), f'{self._last.mode}: {self._last.reason}',

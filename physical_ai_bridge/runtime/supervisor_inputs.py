@@ -16,6 +16,7 @@ from physical_ai_bridge.runtime.cdr import (
     decode_joint_trajectory,
     decode_wrench_stamped,
 )
+from physical_ai_bridge.safety.decision import Authority
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
 
@@ -34,10 +35,17 @@ class SupervisorInputs:
             'joint_state': (decode_joint_state, core.on_joint_state),
             'proposal': (partial(decode_joint_trajectory, max_points=MAX_POINTS),
                          core.on_proposal),
-            'emergency_stop': (decode_bool, core.on_emergency_stop)}
+            'emergency_stop': (decode_bool, core.on_emergency_stop),
+            'publishers': (_names, core.on_publishers),
+            'authority': (lambda data: Authority(data.decode()), self._authorise)}
         for sensor in cell.sensors.wrenches:
             self._calls[f'wrench/{sensor}'] = (
                 decode_wrench_stamped, partial(core.on_wrench, sensor))
+
+    def _authorise(self, authority: Authority, now: Instant) -> bool:
+        del now
+        self._core.authorise(authority)
+        return False
 
     def __contains__(self, kind: str) -> bool:
         """Tell whether it is the kind of an input."""
@@ -56,3 +64,12 @@ class SupervisorInputs:
             self._core.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)), now)
             return False
         return feed(value, now)
+
+
+def names_payload(names: tuple[str, ...]) -> bytes:
+    """Return names as the payload of an entry 'publishers'."""
+    return '\n'.join(names).encode()
+
+
+def _names(data: bytes) -> tuple[str, ...]:
+    return tuple(data.decode().splitlines())

@@ -73,6 +73,8 @@ class Graph:
         """Start a node's process and return its LifecycleClient."""
         from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
         arguments = self._folder / f'{name}.yaml'
+        if name == 'safety_supervisor':
+            parameters.setdefault('authority', 'live')
         values = {key: str(value) if isinstance(value, Path) else value
                   for key, value in parameters.items()}
         arguments.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))

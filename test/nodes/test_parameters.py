@@ -40,7 +40,7 @@ def configure(tmp_path):
 @pytest.mark.parametrize(('node', 'parameters', 'sentence'), [
     ('safety_supervisor', {'cell': ''}, "parameter cell: found ''; write the path of a cell file"),
     ('safety_supervisor', {'cell': 3}, 'found 3; write the path of a cell file'),
-    ('safety_supervisor', {'authority': 'full'}, "found 'full'; write one of shadow, live"),
+    ('safety_supervisor', {'authority': 'full'}, "found 'full'; write one of shadow, ramp, live"),
     ('safety_supervisor', {'journal': '/nowhere/at/all'}, "found '/nowhere/at/all'"),
     ('policy_node', {'bundle': ''}, "parameter bundle: found ''; write the path of a folder"),
     ('policy_node', {'threads': 0}, 'found 0; write a whole number, at least 1'),
