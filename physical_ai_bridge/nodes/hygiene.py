@@ -14,13 +14,19 @@ _ALL = 2
 
 
 def settle() -> None:
-    """
-    Collect all garbage, and set what lives aside.
-
-    What lives now lives until the end of an activation: to look at it again in each full
-    collection would hold up a tick for milliseconds.
-    """
+    """Collect all garbage there is, which takes tens of milliseconds, and set aside what lives."""
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def set_aside() -> None:
+    """
+    Collect what has come since ``settle``, and set aside what lives.
+
+    It lives until the end of an activation: to look at it again in each full collection would
+    hold up a tick for milliseconds.
+    """
     gc.collect()
     gc.freeze()
 
@@ -29,7 +35,7 @@ class Collector:
     """
     Collects garbage right after a tick, when the next is furthest, and at no other time.
 
-    Once a second what is new; where nothing moves, all that has come since ``settle``. Nearly
+    Once a second what is new; where nothing moves, all that was not set aside. Nearly
     everything goes without, when the last name for it goes: only cycles wait for this.
     """
 

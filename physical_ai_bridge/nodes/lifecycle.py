@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from physical_ai_bridge.contract.errors import BridgeError
-from physical_ai_bridge.nodes.hygiene import settle
+from physical_ai_bridge.nodes.hygiene import set_aside, settle
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
@@ -99,19 +99,23 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure, or say why not."""
-        return self._transition('configure', self.configure, undo=self.release)
+        outcome = self._transition('configure', self.configure, undo=self.release)
+        settle()
+        return outcome
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activate, or say why not."""
         outcome = self._transition('activate', self.activate, undo=self.deactivate)
         self.active = outcome == TransitionCallbackReturn.SUCCESS
-        settle()
+        set_aside()
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Deactivate."""
         self.active = False
-        return self._transition('deactivate', self.deactivate)
+        outcome = self._transition('deactivate', self.deactivate)
+        settle()
+        return outcome
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release."""
