@@ -77,6 +77,7 @@ class Reason(str, Enum):
     STOP_REQUESTED = 'STOP_REQUESTED', 'somebody called ~/stop'
     FORCE_LIMIT = 'FORCE_LIMIT', 'a force or torque is above its limit'
     WRENCH_SATURATED = 'WRENCH_SATURATED', 'a sensor reads the most that it can measure'
+    TARING = 'TARING', 'a sensor is being tared, at rest, before the robot is taken over'
     TARE_IMPLAUSIBLE = 'TARE_IMPLAUSIBLE', 'a sensor reads too much for a robot without contact'
     PROPOSALS_SILENT = 'PROPOSALS_SILENT', 'no good proposal has come within the watchdog period'
     PROPOSALS_BAD = 'PROPOSALS_BAD', 'too many bad proposals in a row'

@@ -9,6 +9,7 @@ from physical_ai_bridge.contract.cell import Cell, limit_arrays
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import JointSample, WrenchSample
+from physical_ai_bridge.safety.force import WrenchGauge
 
 # At rest: no joint has moved further than this over this long.
 REST_RAD = 0.003
@@ -24,6 +25,9 @@ class Watch:
     Ages count on the steady clock, from when a message came, so that a driver that re-stamps old
     data, or a clock that steps, cannot keep a watchdog quiet. ``measured`` is the newest joint
     position (N,) in the cell's order, ``measured_stamp_ns`` its stamp.
+
+    Sensors that ask for a tare are tared all at once, at rest, as soon as nothing else speaks
+    against moving. That is a cause to stay INACTIVE until then, and never again.
     """
 
     def __init__(self, cell: Cell) -> None:
@@ -37,7 +41,10 @@ class Watch:
         self._joints_at: int | None = None
         self._trail: deque[tuple[int, np.ndarray]] = deque()
         self._wrench_at: dict[str, int] = {}
-        self._overload: dict[str, str] = {}
+        self._gauges = {name: WrenchGauge(name, limit, self._dogs.wrenches_s)
+                        for name, limit in cell.safety.force_limits.items()}
+        self._tared = all(gauge.tared for gauge in self._gauges.values())
+        self._standing_since: int | None = None
         self._pressed = True
         self._heartbeat_at: int | None = None
 
@@ -80,11 +87,8 @@ class Watch:
             self._trail.popleft()
 
     def wrench(self, sensor: str, sample: WrenchSample, now: Instant) -> bool:
-        """Take a wrench; True where it has just gone above its limit."""
-        limit = self._cell.safety.force_limits[sensor]
-        force = float(np.linalg.norm(sample.force))
-        torque = float(np.linalg.norm(sample.torque))
-        if not (np.isfinite(force) and np.isfinite(torque)):
+        """Take a wrench; True where it has just reached its limit or its sensor's saturation."""
+        if not (np.isfinite(sample.force).all() and np.isfinite(sample.torque).all()):
             self.refuse(Refusal(Reason.WRENCH_MALFORMED, f'the wrench of {sensor} is not finite'))
             return False
         age_s = (now.ros_ns - sample.stamp_ns) / NS_PER_S
@@ -93,16 +97,10 @@ class Watch:
             self.refuse(Refusal(reason, f'the wrench of {sensor} is {age_s:.3f} s old'))
             return False
         self._wrench_at[sensor] = now.steady_ns
-        known = sensor in self._overload
-        if force > limit.max_force_n:
-            self._overload[sensor] = (f'{sensor} measures {force:.1f} N, '
-                                      f'its limit is {limit.max_force_n:g} N')
-        elif torque > limit.max_torque_nm:
-            self._overload[sensor] = (f'{sensor} measures {torque:.2f} N·m, '
-                                      f'its limit is {limit.max_torque_nm:g} N·m')
-        else:
-            self._overload.pop(sensor, None)
-        return sensor in self._overload and not known
+        risen = self._gauges[sensor].take(sample, now)
+        if not self._tared:
+            self._try_to_tare(now)
+        return risen
 
     def emergency_stop(self, pressed: bool, now: Instant) -> bool:
         """Take a heartbeat; True where it says something new."""
@@ -110,25 +108,70 @@ class Watch:
         self._pressed, self._heartbeat_at = pressed, now.steady_ns
         return changed
 
+    @property
+    def reaction_delay_s(self) -> float:
+        """The longest delay of the wrench sensors' filters; a part of the reaction time."""
+        return max((gauge.delay_s for gauge in self._gauges.values()), default=0.0)
+
+    @property
+    def speed_share(self) -> float:
+        """The share of the speed limits that forces and torques leave, above 0 to 1."""
+        return min((gauge.speed_share for gauge in self._gauges.values()), default=1.0)
+
+    @property
+    def slow_down(self) -> Refusal | None:
+        """Which sensor makes ``speed_share`` less than 1, and by how much; None where it is 1."""
+        gauges = self._gauges.values()
+        return min(gauges, key=lambda gauge: gauge.speed_share).slow_down if gauges else None
+
     def at_rest(self, now: Instant) -> bool:
         """Tell whether the joint states show a robot that stands still, and go on coming."""
         if self._joints_at is None or not self._trail:
             return False
         oldest_at, oldest = self._trail[0]
-        span = now.steady_ns - oldest_at
+        if now.steady_ns - oldest_at < seconds_to_ns(REST_S):
+            return False
         moved = max(float(np.abs(position - oldest).max()) for _, position in self._trail)
-        return span >= seconds_to_ns(REST_S) and moved <= REST_RAD
+        return moved <= REST_RAD
 
     def causes(self, now: Instant) -> Refusal | None:
-        """Return the first cause to stop that the inputs show, or None."""
+        """Return the first cause to stop, or not to start, that the inputs show, or None."""
+        cause = self._input_cause(now)
+        return self._tare_cause(now) if cause is None and not self._tared else cause
+
+    def _try_to_tare(self, now: Instant) -> None:
+        """Tare every sensor, if each of them can be tared now and nothing else is wrong."""
+        if not self.at_rest(now):
+            self._standing_since = None
+            return
+        if self._standing_since is None:
+            self._standing_since = now.steady_ns - seconds_to_ns(REST_S)
+        for gauge in self._gauges.values():
+            gauge.forget_before(self._standing_since)
+        if self._input_cause(now) is None and self._tare_problem() is None:
+            for gauge in self._gauges.values():
+                gauge.take_tare()
+            self._tared = True
+
+    def _tare_problem(self) -> Refusal | None:
+        problems = (gauge.tare_problem() for gauge in self._gauges.values())
+        return next((problem for problem in problems if problem is not None), None)
+
+    def _tare_cause(self, now: Instant) -> Refusal:
+        if not self.at_rest(now):
+            return Refusal(Reason.NOT_AT_REST, 'waiting until the robot stands still, to tare')
+        return self._tare_problem() or Refusal(Reason.TARING, 'waiting for the next reading')
+
+    def _input_cause(self, now: Instant) -> Refusal | None:
         stop = self._cell.safety.emergency_stop
         if self._heartbeat_at is not None and self._pressed:
             return Refusal(Reason.EMERGENCY_STOP, f'{stop.topic} says that it is pressed')
         if _silent(self._heartbeat_at, now, stop.timeout_s):
             return Refusal(Reason.EMERGENCY_STOP_SILENT,
                            _silence(stop.topic, self._heartbeat_at, now))
-        for detail in self._overload.values():
-            return Refusal(Reason.FORCE_LIMIT, detail)
+        for gauge in self._gauges.values():
+            if gauge.cause is not None:
+                return gauge.cause
         if _silent(self._joints_at, now, self._dogs.joint_states_s):
             return Refusal(Reason.JOINTS_SILENT, self._with_last_refusal(
                 _silence(self._cell.sensors.joint_states.topic, self._joints_at, now)))

@@ -189,6 +189,25 @@ class TestEveryMistakeIsNamed:
         drop(cell, 'safety.force_limits')
         assert 'safety.force_limits.wrist' in problems_of(cell)
 
+    @pytest.mark.parametrize(('key', 'value', 'found'), [
+        ('max_force_n', 200.0, 'found 200, which the sensor, with saturation at 200'),
+        ('max_torque_nm', 25.0, 'found 25, which the sensor, with saturation at 20'),
+        ('slow_down_force_n', 90.0, 'found 90 with max_force_n 90'),
+        ('slow_down_torque_nm', 12.5, 'found 12.5 with max_torque_nm 12')])
+    def test_force_limits_that_contradict_each_other(self, cell, problems_of, key, value, found):
+        put(cell, f'safety.force_limits.wrist.{key}', value)
+        [(where, problem)] = problems_of(cell).items()
+        assert where == f'safety.force_limits.wrist.{key}'
+        assert problem.found.startswith(found)
+
+    @pytest.mark.parametrize('key', [
+        'slow_down_force_n', 'slow_down_torque_nm', 'cutoff_hz', 'tare.force_n', 'tare.torque_nm',
+        'saturation.force_n', 'saturation.torque_nm'])
+    @pytest.mark.parametrize('value', [0.0, -1.0, NAN, float('inf')])
+    def test_a_force_setting_that_is_none(self, cell, problems_of, key, value):
+        put(cell, f'safety.force_limits.wrist.{key}', value)
+        assert list(problems_of(cell)) == [f'safety.force_limits.wrist.{key}']
+
     def test_two_sensors_on_one_topic(self, cell, problems_of):
         topic = cell['sensors']['cameras']['scene']['topic']
         put(cell, 'sensors.cameras.wrist.topic', topic)
@@ -290,7 +309,9 @@ class TestWhatIsNotACellFile:
 OPTIONAL = {'robot.base_frame', 'robot.tcp_frame', 'sensors.joint_states.topic',
             'sensors.cameras', 'sensors.cameras.scene', 'sensors.cameras.wrist',
             'controller.topic', 'safety.emergency_stop.topic', 'safety.tick_rate_hz',
-            'safety.step_s', 'safety.proposal_max_age_s'}
+            'safety.step_s', 'safety.proposal_max_age_s',
+            *(f'safety.force_limits.wrist.{key}' for key in (
+                'slow_down_force_n', 'slow_down_torque_nm', 'tare', 'saturation', 'cutoff_hz'))}
 # Keys that another one refers to: the message is about the one that then dangles.
 NAMED_ELSEWHERE = {'sensors.wrenches': 'safety.force_limits.wrist',
                    'sensors.wrenches.wrist': 'safety.force_limits.wrist',

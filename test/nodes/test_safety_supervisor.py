@@ -14,6 +14,7 @@ from physical_ai_bridge.nodes.wire import bool_bytes, JointStateWire, WrenchWire
 from physical_ai_bridge.runtime.cdr import decode_joint_trajectory, encode_joint_trajectory
 from physical_ai_bridge.runtime.convert import trajectory_from_message
 import pytest
+import yaml
 
 lifecycle_msgs = pytest.importorskip('lifecycle_msgs.msg')
 geometry_msgs = pytest.importorskip('geometry_msgs.msg')
@@ -91,6 +92,7 @@ class Supervised:
 
     def __init__(self, graph, cell_path, **parameters) -> None:
         self.graph = graph
+        self.controller_topic = load_cell(cell_path).controller.topic
         self.state = graph.statuses('/safety_supervisor/state')
         self.robot = FakeRobot(graph, cell_path)
         self.client = graph.start('safety_supervisor', cell=cell_path, **parameters)
@@ -205,9 +207,11 @@ def test_somebody_may_stop_it(supervised):
     assert robot.commands[-1].positions[-1, 0] == stopped_at
 
 
-def test_a_force_above_its_limit_stops_it(supervised):
-    supervised.robot.force_n = 200.0
-    supervised.wait_for('STOPPED', 'FORCE_LIMIT')
+@pytest.mark.parametrize(('force_n', 'reason'), [
+    (150.0, 'FORCE_LIMIT'), (200.0, 'WRENCH_SATURATED')])
+def test_a_force_above_its_limit_or_at_saturation_stops_it(supervised, force_n, reason):
+    supervised.robot.force_n = force_n
+    supervised.wait_for('STOPPED', reason)
 
 
 def test_a_shadow_says_what_it_would_do_and_sends_nothing(graph, cell_path):
@@ -227,3 +231,34 @@ def test_deactivating_in_motion_brakes(supervised):
     last = robot.commands[-1]
     assert not last.velocities[-1].any()
     assert last.end_ns < time.time_ns() + 2 * 10**9
+
+
+def test_somebody_else_on_the_controllers_topic_stops_it_until_gone(supervised):
+    robot, graph = supervised.robot, supervised.graph
+    robot.propose(0.5)
+    supervised.wait_for('ACTIVE')
+    foreign = graph.node.create_publisher(
+        trajectory_msgs.JointTrajectory, supervised.controller_topic, qos.command())
+    stopped = supervised.wait_for('STOPPED', 'OTHER_PUBLISHER')
+    assert stopped['detail'].startswith('/test on /joint_trajectory_controller/')
+    assert not robot.commands[-1].velocities[-1].any()
+    supervised.wait_for_rest()
+    refused = graph.call(std_srvs.Trigger, '/safety_supervisor/reset')
+    assert (refused.success, refused.message[:15]) == (False, 'OTHER_PUBLISHER')
+    graph.node.destroy_publisher(foreign)
+    graph.wait(lambda: graph.call(std_srvs.Trigger, '/safety_supervisor/reset').success)
+
+
+def test_where_the_cell_says_so_somebody_else_is_only_reported(graph, write_cell, tmp_path):
+    path = write_cell(tmp_path)
+    values = yaml.safe_load(path.read_text())
+    values['controller']['other_publishers'] = 'report'
+    path.write_text(yaml.safe_dump(values))
+    supervised = Supervised(graph, path)
+    graph.node.create_publisher(
+        trajectory_msgs.JointTrajectory, supervised.controller_topic, qos.command())
+    supervised.begin()
+    graph.wait_for_diagnostics(
+        'safety_supervisor', lambda values, message: values['other_publishers'] == '/test')
+    supervised.robot.propose(0.1)
+    supervised.wait_for('ACTIVE')
