@@ -54,6 +54,10 @@ VERBS = {
         'physical_ai_bridge.cli.export',
         'turn a trained student into a bundle: ONNX model and manifest',
         'export --run runs/my_student --bundle my_bundle/'),
+    'replay-incident': Verb(
+        'physical_ai_bridge.cli.replay_incident',
+        'say what an intervention of the supervisor was, and decide it again',
+        'replay-incident incident-20260115-101502-EMERGENCY_STOP.zip'),
 }
 
 

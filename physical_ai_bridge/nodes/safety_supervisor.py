@@ -22,6 +22,7 @@ from physical_ai_bridge.nodes.conversions import (
 )
 from physical_ai_bridge.nodes.executor import run
 from physical_ai_bridge.nodes.hygiene import Collector
+from physical_ai_bridge.nodes.incidents import Incidents
 from physical_ai_bridge.nodes.journaling import NoJournal, open_journal
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.other_publishers import OtherPublishers
@@ -68,6 +69,7 @@ class SafetySupervisor(ManagedNode):
             'permit realtime_priority or lock_memory, instead of a warning')
         self._settings.declare(
             'journal', '', 'path of a file to write every input and decision to; empty for none')
+        self._incidents = Incidents(self._settings)
         self._node_clock = NodeClock(self)
         self._journal = NoJournal()
         self._tick_timer: Timer | None = None
@@ -83,7 +85,8 @@ class SafetySupervisor(ManagedNode):
                 lock_memory=self._settings.flag('lock_memory'),
                 required=self._settings.flag('realtime_required')):
             self.get_logger().warning(refused)
-        self._journal = open_journal(self._settings.text('journal'))
+        self._journal = self._incidents.start(
+            loaded, self.get_fully_qualified_name(), open_journal(self._settings.text('journal')))
         self._cell, self._cell_digest = loaded.cell, loaded.digest
         self._supervisor = Supervisor(self._cell)
         self._inputs = SupervisorInputs(self._supervisor, self._cell)
@@ -101,6 +104,7 @@ class SafetySupervisor(ManagedNode):
         self._other_publishers = OtherPublishers(self, self._cell.controller.topic)
         self._command_publisher = self.make_publisher(
             JointTrajectory, self._cell.controller.topic, qos.command())
+        self._look_around()
         self._state_publisher = self.make_publisher(
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
         self._diagnostics_publisher = self.make_publisher(
@@ -110,6 +114,8 @@ class SafetySupervisor(ManagedNode):
             self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}')
         self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal')
         self._listen(Bool, safety.emergency_stop.topic, qos.newest_frame(), 'emergency_stop')
+        self.make_subscription(
+            DiagnosticArray, '/diagnostics', self._incidents.on_diagnostics, qos.diagnostics())
         self.make_service(Trigger, '~/stop', self._on_stop)
         self.make_service(Trigger, '~/reset', self._on_reset)
         self.make_timer(1.0, self._tell, self._node_clock.steady)
@@ -122,7 +128,8 @@ class SafetySupervisor(ManagedNode):
         """Begin to tick."""
         self._read_authority()
         self._collector.begin()
-        now = self._node_clock.now()
+        now = self._tick_at = self._node_clock.now()
+        self._incidents.begin(self._supervisor, self._authority, now)
         self._hand_in('authority', str(self._authority).encode(), now)
         decision = self._supervisor.activate(now)
         self._note('activate', now, decision)
@@ -139,12 +146,14 @@ class SafetySupervisor(ManagedNode):
             decision = self._supervisor.deactivate(self._node_clock.now())
             self._note('deactivate', decision.now, decision)
             self._publish(decision)
+            self._incidents.end()
         self._collector.end()
 
     def end(self, error: BaseException | None = None) -> None:
         """Brake where needed; after an error of its own the last state says so."""
         if error is not None and self.active:
             self.active = False
+            self._incidents.fault(error, self._tick_at, self._node_clock.now())
             self.deactivate()
             self._publish_state(Decision(
                 self._node_clock.now(), Mode.FAULT, Reason.INTERNAL_ERROR, repr(error)))
@@ -210,9 +219,11 @@ class SafetySupervisor(ManagedNode):
         now = self._node_clock.now()
         self._report.on_timer(now.steady_ns)
         self._decide(now)
+        self._incidents.after_tick(self._supervisor, now)
         self._collector.after_tick(now.steady_ns, moving=self._last.mode in _MOVING)
 
     def _decide(self, now: Instant) -> None:
+        self._tick_at = now
         begun_ns = time.perf_counter_ns()
         decision = self._supervisor.tick(now)
         ended_ns = time.perf_counter_ns()
@@ -228,6 +239,7 @@ class SafetySupervisor(ManagedNode):
     def _note(self, kind: str, now: Instant, decision: Decision) -> None:
         if self._journal.wanted:
             self._journal.append(kind, now, decision_payload(decision))
+            self._incidents.decided(decision)
 
     def _publish(self, decision: Decision) -> None:
         if decision.command is not None:
@@ -257,10 +269,14 @@ class SafetySupervisor(ManagedNode):
         if self._last is None:
             return
         self._publish_state(self._last)
+        problem = self._incidents.new_problem()
+        if problem:
+            self.get_logger().error(problem)
         values = self._report.values(time.monotonic_ns())
         values.update(refusal_values(self._supervisor.refusals))
         refusal = self._supervisor.last_refusal
         values['last_refusal'] = '' if refusal is None else str(refusal)
+        values.update(self._incidents.values())
         values['cell_digest'] = self._cell_digest
         values['authority'] = str(self._authority)
         values['other_publishers'] = ', '.join(self._others)

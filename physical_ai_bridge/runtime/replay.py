@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
 
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import BridgeError
@@ -14,6 +15,9 @@ from physical_ai_bridge.runtime.supervisor_inputs import SupervisorInputs
 from physical_ai_bridge.safety.decision import Decision
 from physical_ai_bridge.safety.supervisor import Supervisor
 
+# Ends a journal in which the supervisor raised an error of its own; the payload is its repr.
+FAULT = 'fault'
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replayed:
@@ -21,17 +25,30 @@ class Replayed:
     One entry of the journal, done again.
 
     ``decision`` is what the supervisor decided now, None where the entry is no decision;
-    ``refusal`` is the input that it refused, None where it took the entry.
+    ``refusal`` is what it refused, None where it took the entry. ``identical`` is False where a
+    decision, or the error that it raised, is not bit for bit the one of then.
     """
 
     entry: JournalEntry
-    decision: Decision | None
-    refusal: Refusal | None
+    decision: Decision | None = None
+    refusal: Refusal | None = None
+    identical: bool = True
 
-    @property
-    def identical(self) -> bool:
-        """Whether what was decided now is, bit for bit, what was decided then."""
-        return self.decision is None or decision_payload(self.decision) == self.entry.payload
+
+class _Caught:
+    """Keeps what a supervisor raises: a journal may say that it raised then, too."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None,
+            trace: TracebackType | None) -> bool:
+        self.error = error
+        return isinstance(error, Exception)
 
 
 def replay_supervisor(
@@ -44,30 +61,65 @@ def replay_supervisor(
     Raises
     ------
     BridgeError
-        If an entry is of a kind that no supervisor is told.
+        If an entry is of a kind that no supervisor is told, or the supervisor raises an error
+        that the journal does not have.
 
     """
-    inputs = SupervisorInputs(core, cell)
-    deciders = {'tick': core.tick, 'activate': core.activate, 'deactivate': core.deactivate}
-    decided: Decision | None = None
+    steps = _Steps(core, cell)
+    caught = _Caught()
     for entry in entries:
+        if entry.kind == FAULT:
+            if caught.error is None:
+                # What it was told before went well, so this is the tick that never ended.
+                with caught:
+                    core.tick(entry.now)
+            yield Replayed(entry, identical=repr(caught.error).encode() == entry.payload)
+            caught.error = None
+            continue
+        if caught.error is not None:
+            break
+        with caught:
+            replayed = steps.step(entry)
+        if caught.error is None:
+            yield replayed
+    if caught.error is not None:
+        if isinstance(caught.error, BridgeError):
+            raise caught.error
+        raise BridgeError('the supervisor raises an error of its own, which it did not then: '
+                          f'{caught.error!r}') from caught.error
+
+
+class _Steps:
+    """Does what an entry stands for."""
+
+    def __init__(self, core: Supervisor, cell: Cell) -> None:
+        self._core = core
+        self._inputs = SupervisorInputs(core, cell)
+        self._deciders = {
+            'tick': core.tick, 'activate': core.activate, 'deactivate': core.deactivate}
+        self._decided: Decision | None = None
+
+    def step(self, entry: JournalEntry) -> Replayed:
         kind, now = entry.kind, entry.now
-        before, decision = core.last_refusal, None
+        before = self._core.last_refusal
+        decision: Decision | None = None
         refusal: Refusal | None = None
-        if kind in inputs:
-            inputs.take(kind, entry.payload, now)
-        elif kind in deciders:
-            decision = deciders[kind](now)
+        if kind in self._inputs:
+            self._inputs.take(kind, entry.payload, now)
+        elif kind in self._deciders:
+            decision = self._deciders[kind](now)
         elif kind == 'stop':
-            core.stop(now)
+            self._core.stop(now)
         elif kind == 'reset':
-            refusal = core.reset(now)
-        elif kind == 'withdraw' and decided is not None:
-            decision = core.withdraw(decided, now)
+            refusal = self._core.reset(now)
+        elif kind == 'withdraw' and self._decided is not None:
+            decision = self._core.withdraw(self._decided, now)
         else:
             raise BridgeError(f'the journal has an entry {kind!r}, which no supervisor of this '
                               'cell is told; replay it with the version that wrote it')
-        decided = decision or decided
-        if core.last_refusal is not before:
-            refusal = core.last_refusal
-        yield Replayed(entry, decision, refusal)
+        if self._core.last_refusal is not before:
+            refusal = self._core.last_refusal
+        if decision is None:
+            return Replayed(entry, refusal=refusal)
+        self._decided = decision
+        return Replayed(entry, decision, refusal, decision_payload(decision) == entry.payload)

@@ -80,6 +80,7 @@ class Graph:
         arguments.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
         environment = os.environ | {
             'ROS_DOMAIN_ID': str(self._domain),
+            'ROS_LOG_DIR': str(self._folder / 'ros'),
             'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
         with (self._folder / f'{name}.log').open('wb') as log:
             self._processes[name] = subprocess.Popen(
