@@ -2,8 +2,8 @@
 An emulated joint_trajectory_controller, faithful to ros2_control's where it matters here.
 
 What it takes and refuses, how it samples and how it bridges to a first point in the future are
-those of the jazzy and kilted releases. Like the original it checks neither NaN nor any joint
-limit: whatever is upstream has to.
+those of the jazzy and kilted releases; what the master branch does otherwise is an option. Like
+the original it checks neither NaN nor any joint limit: whatever is upstream has to.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
-from physical_ai_bridge.contract.clock import NS_PER_S
-from physical_ai_bridge.contract.samples import TrajectoryMessage
+from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
+from physical_ai_bridge.contract.samples import JointSample, TrajectoryMessage
 
 # What the original compares end velocities with: the epsilon of a C++ float.
 END_VELOCITY_EPSILON = float(np.finfo(np.float32).eps)
@@ -49,15 +49,30 @@ class TrajectoryController:
     The controller: messages in, one setpoint per sample out.
 
     ``interpolate_from_desired_state`` chooses what a trajectory whose first point lies ahead is
-    bridged from: the last setpoint, or the measured state. Times are ROS time in ns.
+    bridged from: the last setpoint, or the measured state. ``allow_trajectory_replacement``, on in
+    the master branch, starts a trajectory whose stamp has passed at the first sample instead.
+    ``path_tolerance_rad``, where it is not None, is how far the measured position may be from the
+    setpoint while moving; beyond that the measured position is held, which steps.
+    ``cmd_timeout_s``, where it is above 0, is how long after its end a trajectory is held; then
+    the measured position is. Times are ROS time in ns.
+
+    ``speed_scaling`` is that of the scaled_joint_trajectory_controller: a trajectory's time passes
+    by this share of the clock's, from its first sample on. It may be set at any time.
     """
 
     def __init__(
             self, joint_names: tuple[str, ...], *, interpolate_from_desired_state: bool = True,
+            allow_trajectory_replacement: bool = False, path_tolerance_rad: float | None = None,
+            cmd_timeout_s: float = 0.0,
     ) -> None:
         self._names = joint_names
         self._from_desired = interpolate_from_desired_state
+        self._replaces = allow_trajectory_replacement
+        self._path_tolerance = path_tolerance_rad
+        self._cmd_timeout_ns = seconds_to_ns(cmd_timeout_s)
+        self.speed_scaling = 1.0
         self._active = False
+        self._sampled_ns = self._lag_ns = 0
         zero = np.zeros(len(joint_names))
         self._last = Setpoint(zero, zero, zero)
         self._points: list[Setpoint] = []
@@ -79,15 +94,30 @@ class TrajectoryController:
         self._hold(position)
 
     def deactivate(self) -> None:
-        """Hold the last setpoint and drop every message, silently."""
+        """Hold the last setpoint, drop every message, silently, and report nothing."""
         self._active = False
         self._hold(self._last.position)
+
+    def restart(self, position: np.ndarray) -> None:
+        """Drop what is executed; hold ``position`` (N,), where the robot is, and go on."""
+        self.deactivate()
+        self.activate(position)
+
+    @property
+    def report(self) -> JointSample | None:
+        """The reference at the last sample, as the state topic has it; None while inactive."""
+        if not self._active:
+            return None
+        velocity = self._last.velocity
+        return JointSample(
+            self._sampled_ns, self._names, self._last.position,
+            np.zeros(len(self._names)) if velocity is None else velocity)
 
     def _hold(self, position: np.ndarray) -> None:
         rest = np.zeros(len(self._names))
         self._last = Setpoint(np.array(position, dtype=np.float64), rest, rest)
         self._points, self._times = [self._last], [0]
-        self._start_ns, self._sampled, self._segment = 0, True, -2
+        self._start_ns, self._sampled, self._segment, self._holding = 0, True, -2, True
 
     def receive(self, message: TrajectoryMessage, now_ns: int) -> Acceptance:
         """Take a message, which then replaces all that was being executed, or reject it."""
@@ -96,7 +126,7 @@ class TrajectoryController:
             self._points = self._local(message)
             self._times = [point.time_from_start_ns for point in message.points]
             self._start_ns = message.stamp_ns or None
-            self._sampled, self._segment = False, -2
+            self._sampled, self._segment, self._holding = False, -2, False
         return verdict
 
     def _judge(self, message: TrajectoryMessage, now_ns: int) -> Acceptance:
@@ -144,13 +174,32 @@ class TrajectoryController:
         """
         Return the setpoint at ``now_ns``, which never falls from call to call.
 
-        ``measured`` is the robot's state; it is looked at only when a trajectory is sampled for
-        the first time and bridging starts from the measured state.
+        ``measured`` is the robot's state: what bridging starts from, if so configured, and what
+        the path tolerance and the time-out look at.
         """
         if not self._sampled:
             self._begin(now_ns, measured)
+        elif self.speed_scaling != 1.0:
+            self._lag_ns += round((1.0 - self.speed_scaling) * (now_ns - self._sampled_ns))
+        self._sampled_ns = now_ns
+        setpoint = self._sample(now_ns - self._lag_ns)
+        if measured is not None and not self._holding and self._must_hold(
+                setpoint, measured, now_ns - self._lag_ns):
+            self._hold(measured.position)
+        return self._last
+
+    def _must_hold(self, setpoint: Setpoint, measured: Setpoint, time_ns: int) -> bool:
+        """Tell whether tracking is out of tolerance, or the trajectory long over."""
+        after_ns = time_ns - (self._start_ns or 0) - self._times[-1]
+        if after_ns < 0 and self._path_tolerance is not None:
+            off = np.abs(setpoint.position - measured.position)
+            return bool((off > self._path_tolerance).any())
+        return 0 < self._cmd_timeout_ns < after_ns
+
+    def _sample(self, time_ns: int) -> Setpoint:
+        """Return the setpoint at a time of the trajectory."""
         start = self._start_ns or 0
-        segment = bisect_right(self._times, now_ns - start) - 1
+        segment = bisect_right(self._times, time_ns - start) - 1
         if segment == len(self._times) - 1:
             last = self._points[-1]
             rest = np.zeros(len(self._names))
@@ -162,13 +211,13 @@ class TrajectoryController:
         if segment != self._segment:
             self._enter(segment, start)
         self._last = _evaluate(
-            self._coefficients, (now_ns - self._segment_start_ns) / NS_PER_S)
+            self._coefficients, (time_ns - self._segment_start_ns) / NS_PER_S)
         return self._last
 
     def _begin(self, now_ns: int, measured: Setpoint | None) -> None:
         """Fix where and when a new trajectory is bridged from."""
-        self._sampled = True
-        if self._start_ns is None:
+        self._sampled, self._lag_ns = True, 0
+        if self._start_ns is None or (self._replaces and self._start_ns < now_ns):
             self._start_ns = now_ns
         before = self._last if self._from_desired or measured is None else measured
         self._before, self._before_ns = before, now_ns
