@@ -14,8 +14,8 @@ class OtherPublishers:
     Tells a node's own publisher on a topic from everybody else's.
 
     By the endpoint's GID: another node may bear our name, a second supervisor say. Make this
-    before the node's publisher: ours is the one of our name that comes after. Should there be
-    more than one at first sight, all of them count as others.
+    before the node's publisher, and look right after: ours is the one of our name that is new
+    then. Should there be more than one at first sight, all of them count as others.
     """
 
     def __init__(self, node: Node, topic: str) -> None:
