@@ -32,6 +32,7 @@ class Reason(str, Enum):
     JOINTS_MISSING = 'JOINTS_MISSING', 'no joint state has come yet, or one lacks a joint'
     JOINTS_STALE = 'JOINTS_STALE', 'the newest joint state is older than its max_age'
     JOINTS_MALFORMED = 'JOINTS_MALFORMED', 'a joint state is not finite or has wrong widths'
+    JOINTS_JUMPED = 'JOINTS_JUMPED', 'a joint is further than it can have moved'
     WRENCH_MISSING = 'WRENCH_MISSING', 'no wrench has come from a sensor yet'
     WRENCH_STALE = 'WRENCH_STALE', "a sensor's newest wrench is older than its max_age"
     WRENCH_MALFORMED = 'WRENCH_MALFORMED', 'a wrench is not finite'
@@ -54,6 +55,7 @@ class Reason(str, Enum):
     PROPOSAL_STALE = 'PROPOSAL_STALE', 'the proposal is older than its max_age'
     PROPOSAL_REORDERED = 'PROPOSAL_REORDERED', 'the proposal is older than one already taken'
     PROPOSAL_ENDED = 'PROPOSAL_ENDED', 'the proposal lies wholly in the past'
+    PROPOSAL_FAR = 'PROPOSAL_FAR', 'the proposal is further from the plan than the robot can get'
 
     # Motions that the supervisor changes.
     JOINING = 'JOINING', 'the plan is led onto a proposal that does not begin where it is'
@@ -82,6 +84,7 @@ class Reason(str, Enum):
     PROPOSALS_SILENT = 'PROPOSALS_SILENT', 'no good proposal has come within the watchdog period'
     PROPOSALS_BAD = 'PROPOSALS_BAD', 'too many bad proposals in a row'
     JOINTS_SILENT = 'JOINTS_SILENT', 'no joint state has come within the watchdog period'
+    JOINTS_FROZEN = 'JOINTS_FROZEN', 'joint states do not change although the robot is moved'
     WRENCH_SILENT = 'WRENCH_SILENT', 'no wrench has come within the watchdog period'
     TRACKING_LOST = 'TRACKING_LOST', 'the robot is not where the published plan says'
     COMMAND_LOST = 'COMMAND_LOST', 'the controller goes on with an older command than the last'

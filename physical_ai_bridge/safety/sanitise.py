@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import TrajectoryMessage
@@ -14,6 +15,8 @@ MAX_POINTS = 1_000
 MAX_DURATION_S = 30.0
 # A proposal's stamp is the observation's, so it lies in the past; clocks differ by this at most.
 CLOCK_TOLERANCE_S = 0.05
+# A proposal goes on from where the plan is, give or take what the robot can do in this time.
+REACH_S = 0.4
 
 
 def sanitise(
@@ -94,3 +97,26 @@ def _convert(
     return Trajectory(
         message.stamp_ns, joints, np.array(times, dtype=np.int64),
         np.ascontiguousarray(positions[:, order]), np.ascontiguousarray(velocities[:, order]))
+
+
+def check_reach(
+        proposal: Trajectory, plan: Trajectory, limits: LimitArrays, *, now_ns: int,
+        latency_ns: int,
+) -> Refusal | None:
+    """
+    Return a refusal where ``proposal`` is too far from ``plan`` to be a continuation of it.
+
+    They are compared at the first instant at which the one could go on as the other. Degrees for
+    radians, a joint that is off by a turn, a reference of another robot: within limits the robot
+    could be driven there, but nobody has meant that.
+    """
+    earliest = now_ns + latency_ns
+    at = max(earliest, proposal.start_ns)
+    apart = np.abs(proposal.at(at).position - plan.at(at).position)
+    reach = limits.velocity * (REACH_S + (at - earliest) / NS_PER_S)
+    joint = int(np.argmax(apart - reach))
+    if apart[joint] <= reach[joint]:
+        return None
+    return Refusal(Reason.PROPOSAL_FAR,
+                   f'{proposal.joint_names[joint]} would be {apart[joint]:.3f} rad from where the '
+                   f'plan has it, {reach[joint]:.3f} rad is within reach')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.cell import Cell, limit_arrays
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import JointSample, TrajectoryMessage, WrenchSample
@@ -13,7 +13,7 @@ from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.safety.candidates import Blocked, Candidates
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
 from physical_ai_bridge.safety.publishers import PublisherWatch
-from physical_ai_bridge.safety.sanitise import sanitise
+from physical_ai_bridge.safety.sanitise import check_reach, sanitise
 from physical_ai_bridge.safety.watch import REST_S, Watch
 
 _MOVING = (Mode.ACTIVE, Mode.LIMITING)
@@ -36,6 +36,7 @@ class Supervisor:
     def __init__(self, cell: Cell, authority: Authority = Authority.LIVE) -> None:
         self._cell = cell
         self._next_authority = authority
+        self._limits = limit_arrays(cell)
         self._candidates = Candidates(cell)
         self._begin()
 
@@ -116,11 +117,17 @@ class Supervisor:
 
     def on_wrench(self, sensor: str, sample: WrenchSample, now: Instant) -> bool:
         """Take a wrench; a force above its limit wants a tick at once."""
-        return self._watch.wrench(sensor, sample, now)
+        return self._latched(self._watch.wrench(sensor, sample, now), now)
 
     def on_emergency_stop(self, pressed: bool, now: Instant) -> bool:
         """Take a heartbeat of the emergency stop; a change wants a tick at once."""
-        return self._watch.emergency_stop(pressed, now)
+        return self._latched(self._watch.emergency_stop(pressed, now), now)
+
+    def _latched(self, changed: bool, now: Instant) -> bool:
+        """Keep a cause that may be gone before the next tick; return ``changed``."""
+        if changed and self._requested is None and self._mode in (Mode.READY, *_MOVING):
+            self._requested = self._watch.causes(now)
+        return changed
 
     def on_publishers(self, others: tuple[str, ...], now: Instant) -> bool:
         """Take who else publishes on the controller's topic; a new cause wants a tick at once."""
@@ -136,6 +143,10 @@ class Supervisor:
         if isinstance(proposal, Refusal):
             self.refuse(proposal, now)
             return False
+        far = self._far(proposal, now)
+        if far is not None:
+            self.refuse(far, now)
+            return False
         last = self._observed_ns
         if proposal.stamp_ns < last:
             # An older one says nothing about the policy's health: refused, but no bad proposal.
@@ -149,6 +160,12 @@ class Supervisor:
         self._observed_ns = proposal.stamp_ns
         self._joined_ns = 0
         return self._mode in (Mode.READY, *_MOVING)
+
+    def _far(self, proposal: Trajectory, now: Instant) -> Refusal | None:
+        if self._plan is None or self._authority is Authority.SHADOW:
+            return None  # what moves the robot that a shadow runs beside is not its plan
+        return check_reach(proposal, self._plan, self._limits, now_ns=now.ros_ns,
+                           latency_ns=seconds_to_ns(self._cell.controller.latency_s))
 
     def refuse(self, refusal: Refusal, now: Instant) -> None:
         """Count a bad proposal: one of ours, or one that the shell could not even decode."""
@@ -171,7 +188,9 @@ class Supervisor:
             return cause
         if not self._watch.at_rest(now):
             return Refusal(Reason.NOT_AT_REST, 'the robot still moves, or joint states have gaps')
-        astray = self._tracking(now)
+        if self._plan.start_ns <= now.ros_ns < self._plan.end_ns:
+            return Refusal(Reason.NOT_AT_REST, 'the last command has not come to its end')
+        astray = self._gone_back(now) or self._tracking(now)
         if astray is not None:
             return Refusal(astray.reason, f'{astray.detail}; deactivate and activate the '
                            'supervisor to take the robot over where it stands')
@@ -248,7 +267,7 @@ class Supervisor:
     def _plan_cause(self, now: Instant) -> Refusal | None:
         """Return what speaks against going on with the plan that is being executed."""
         dogs = self._cell.safety.watchdogs
-        astray = self._tracking(now)
+        astray = self._gone_back(now) or self._tracking(now)
         if astray is not None:
             return astray
         if self._bad_in_a_row >= dogs.bad_proposals:
@@ -267,11 +286,22 @@ class Supervisor:
         return (proposal is not None and not proposal.velocities[-1].any()
                 and silent_ns <= seconds_to_ns(_LAST_WORD_S))
 
+    def _gone_back(self, now: Instant) -> Refusal | None:
+        """Return that ROS time went back to before the plan, if it did."""
+        if self._plan.start_ns <= now.ros_ns:
+            return None
+        ahead_s = (self._plan.start_ns - now.ros_ns) / NS_PER_S
+        return Refusal(Reason.CLOCK_STEPPED,
+                       f'ROS time went back: the last command begins {ahead_s:.3f} s from now')
+
     def _tracking(self, now: Instant) -> Refusal | None:
         """Return where the robot is astray from what was commanded, if it is."""
         if self._authority is not Authority.LIVE or self._plan is None:
             return None
         stamp_ns = min(max(self._watch.measured_stamp_ns, self._plan.start_ns), now.ros_ns)
+        frozen = self._watch.frozen(self._plan.at(stamp_ns).position, now)
+        if frozen is not None:
+            return frozen
         error = np.abs(self._plan.at(stamp_ns).position - self._watch.measured)
         tolerance = self._cell.controller.tracking_tolerance_rad
         if error.max() <= tolerance:
@@ -312,7 +342,7 @@ class Supervisor:
 
     def _brake(self, now: Instant) -> Trajectory | None:
         """Return the command that brakes at once, None where the plan ends no later by itself."""
-        if self._plan is None:
+        if self._plan is None or self._gone_back(now) is not None:
             return None
         command = self._candidates.stop(self._plan, now.ros_ns)
         if command is not None:
@@ -323,9 +353,10 @@ class Supervisor:
         """Tell whether the stop is over: the plan has ended, and the robot is seen at rest."""
         plan_ns = max(self._plan.end_ns - self._plan.stamp_ns, 0) + seconds_to_ns(REST_S)
         waited = now.steady_ns - self._stopping_since > plan_ns
+        playing = self._plan.start_ns <= now.ros_ns < self._plan.end_ns
         blind = self._watch.causes(now)
         unseen = blind is not None and blind.reason is Reason.JOINTS_SILENT
-        return waited and (unseen or self._watch.at_rest(now))
+        return waited and not playing and (unseen or self._watch.at_rest(now))
 
     def _enter(self, mode: Mode, reason: Reason, detail: str) -> None:
         self._mode, self._reason, self._detail = mode, reason, detail

@@ -10,6 +10,7 @@ from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import JointSample, WrenchSample
 from physical_ai_bridge.safety.force import WrenchGauge
+from physical_ai_bridge.safety.plausibility import JointPlausibility
 
 # At rest: no joint has moved further than this over this long.
 REST_RAD = 0.003
@@ -39,6 +40,7 @@ class Watch:
         self.refusals: Counter[Reason] = Counter()
         self.last_refusal: Refusal | None = None
         self._joints_at: int | None = None
+        self._plausibility = JointPlausibility(cell)
         self._trail: deque[tuple[int, np.ndarray]] = deque()
         self._wrench_at: dict[str, int] = {}
         self._gauges = {name: WrenchGauge(name, limit, self._dogs.wrenches_s)
@@ -79,6 +81,10 @@ class Watch:
         if abs(age_s) > self._cell.sensors.joint_states.max_age_s:
             reason = Reason.JOINTS_STALE if age_s > 0.0 else Reason.FROM_THE_FUTURE
             self.refuse(Refusal(reason, f'the joint state is {age_s:.3f} s old'))
+            return
+        implausible = self._plausibility.take(position, sample.stamp_ns)
+        if implausible is not None:
+            self.refuse(implausible)
             return
         self.measured, self.measured_stamp_ns = position, sample.stamp_ns
         self._joints_at = now.steady_ns
@@ -133,6 +139,10 @@ class Watch:
             return False
         moved = max(float(np.abs(position - oldest).max()) for _, position in self._trail)
         return moved <= REST_RAD
+
+    def frozen(self, commanded: np.ndarray, now: Instant) -> Refusal | None:
+        """Take where the robot is sent now (N,); return a joint that does not move at all."""
+        return self._plausibility.frozen(commanded, now)
 
     def causes(self, now: Instant) -> Refusal | None:
         """Return the first cause to stop, or not to start, that the inputs show, or None."""
