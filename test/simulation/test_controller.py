@@ -322,7 +322,7 @@ def peak_acceleration(plan_at, **options):
     """
     begin = -1_000
     controller = active((begin / 1e3 - 0.001,) * 2, **options)
-    sent, velocity, peak = [], None, 0.0
+    sent, last, peak = [], None, 0.0
     for at in range(begin, 1_000, 2):
         if at % 20 == 0:
             stamp, first = plan_at
@@ -336,11 +336,11 @@ def peak_acceleration(plan_at, **options):
             assert controller.receive(sent.pop(0)[1], NOW + at * MS) is Acceptance.ACCEPTED
         lagging = Setpoint(np.full(2, (at - 20) / 1e3), np.ones(2), None)
         setpoint = controller.sample(NOW + at * MS, lagging)
-        if velocity is not None and at > begin + 400:
-            step = np.abs(setpoint.velocity - velocity).max() / 0.002
-            jump = np.abs(setpoint.position - position).max() / 0.002 - 1.0
+        if last is not None and at > begin + 400:
+            step = np.abs(setpoint.velocity - last.velocity).max() / 0.002
+            jump = np.abs(setpoint.position - last.position).max() / 0.002 - 1.0
             peak = max(peak, step, jump / 0.002)
-        position, velocity = setpoint.position, setpoint.velocity
+        last = setpoint
     return peak
 
 
