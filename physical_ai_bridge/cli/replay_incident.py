@@ -81,7 +81,8 @@ def _show(out: Output, header: Header, main: Happening, events: list[Event]) -> 
         out.say(_clean(text), style)
 
     say(f'{header.mode}: {header.reason}, on {header.at}', 'bold red' if main.stopped else 'bold')
-    say(f'{_meaning(main.reason)}: {header.detail}' if header.detail else _meaning(main.reason))
+    meaning = _meaning(main.reason)
+    say(meaning if header.detail in ('', meaning) else f'{meaning}: {header.detail}')
     say(f'{header.node} of the cell {header.cell}, authority {header.authority}, '
         f'physical_ai_bridge {header.package_version}')
     say(', '.join(f'{name} {digest[:12] or "unknown"}' for name, digest in (

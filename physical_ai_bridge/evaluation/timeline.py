@@ -99,11 +99,10 @@ class Timeline:
 
     def _flush(self) -> None:
         for what, count in self._pending.items():
-            times = f'{count} times' if count > 1 else ''
+            times = f'{count} times' if count > 1 else 'once'
             detail = self._pending_detail[what]
             self._events.append(Event(
-                self._pending_s, what, f'{times}; last: {detail}' if times and detail
-                else times or detail))
+                self._pending_s, what, f'{times}; last: {detail}' if detail else times))
         self._pending.clear()
 
     def events(self) -> list[Event]:
