@@ -18,7 +18,7 @@ from physical_ai_bridge.nodes.conversions import Value
 from physical_ai_bridge.nodes.journaling import Journal
 from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.runtime.incident import IncidentRecorder, Record
-from physical_ai_bridge.runtime.incident_file import Scene
+from physical_ai_bridge.runtime.incident_file import digest, Scene
 from physical_ai_bridge.runtime.incident_store import IncidentStore
 from physical_ai_bridge.runtime.replay import FAULT
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
@@ -75,12 +75,15 @@ class Incidents:
             return beside
         urdf = urdf_path(loaded.cell, loaded.path)
         try:
+            # Bytes: to read text would change line ends, and with them the sha256.
             scene = Scene(
-                node=node, cell_name=loaded.cell.name,
-                cell=loaded.path.read_text(encoding='utf-8'),
-                urdf='' if urdf is None else urdf.read_text(encoding='utf-8'))
+                node=node, cell_name=loaded.cell.name, cell=loaded.path.read_bytes().decode(),
+                urdf='' if urdf is None else urdf.read_bytes().decode())
         except (OSError, UnicodeDecodeError) as error:
-            raise BridgeError(f'a file of the cell cannot be read any more: {error}') from error
+            raise BridgeError(f'{loaded.path}, or the URDF that it names, cannot be read any '
+                              f'more: {error}; configure again') from error
+        if digest(scene.cell) != loaded.digest:
+            raise BridgeError(f'{loaded.path} has changed since it was read; configure again')
         self._store = IncidentStore(
             Path(folder).expanduser(), scene, max_bytes=int(most_mb * 1e6), prepare=_stand_back)
         return self

@@ -7,10 +7,18 @@ import time
 
 import numpy as np
 from physical_ai_bridge.cli import main
-from physical_ai_bridge.contract.cell_file import load_cell
+from physical_ai_bridge.contract.cell_file import cell_digest, load_cell
+from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.contract.samples import JointSample, WrenchSample
 from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.cell_parameter import LoadedCell
+from physical_ai_bridge.nodes.incidents import default_folder, Incidents
+from physical_ai_bridge.nodes.journaling import NoJournal
 from physical_ai_bridge.nodes.wire import bool_bytes, JointStateWire, WrenchWire
+from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
+from physical_ai_bridge.runtime.supervisor_inputs import SupervisorInputs
+from physical_ai_bridge.safety.decision import Authority
+from physical_ai_bridge.testing.supervised import SupervisedRobot
 import pytest
 
 geometry_msgs = pytest.importorskip('geometry_msgs.msg')
@@ -132,3 +140,72 @@ def test_without_a_folder_nothing_is_kept(begin, graph, tmp_path):
         'safety_supervisor', lambda values, message: message.startswith('STOP'))
     assert (values['incidents.folder'], values['incidents.written']) == ('', '0')
     assert not list(tmp_path.rglob('incident*'))
+
+
+class Settings:
+    """Parameters of a node that is not there."""
+
+    def __init__(self, **values) -> None:
+        self._values = values
+
+    def declare(self, name, default, description) -> None:
+        self._values.setdefault(name, default)
+
+    def text(self, name) -> str:
+        return self._values[name]
+
+    def number(self, name, unit, **limits) -> float:
+        return self._values[name]
+
+
+def test_an_error_of_the_supervisors_own_is_recorded_and_comes_again(
+        cell_path, tmp_path, capsys):
+    robot = SupervisedRobot(load_cell(cell_path))
+    robot.position = HOME.copy()
+    robot.make_ready()
+    proposal, now = robot.proposal_to(HOME + 0.2), robot.clock.now
+    core = robot.supervisor
+    core._plan = None  # which it never is when it is READY
+    incidents = Incidents(Settings(incidents=str(tmp_path / 'records')))
+    journal = incidents.start(
+        LoadedCell(robot.cell, cell_path, cell_digest(cell_path)), '/supervisor', NoJournal())
+    incidents.begin(core, Authority.LIVE, now)
+    payload = encode_joint_trajectory(proposal)
+    journal.append('proposal', now, payload)
+    SupervisorInputs(core, robot.cell).take('proposal', payload, now)
+    with pytest.raises(AttributeError) as raised:
+        core.tick(now)
+    incidents.fault(raised.value, now, now.later(1_000))
+    journal.close()
+    (path,) = (tmp_path / 'records').iterdir()
+    assert path.name.endswith('INTERNAL_ERROR.zip')
+    assert main(['replay-incident', str(path), '--json']) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer['decisions'] == 1
+    assert answer['incident']['mode'] == 'FAULT'
+    assert any('NoneType' in event['detail'] for event in answer['timeline'])
+
+
+def test_an_error_of_the_node_around_it_is_recorded_as_such(cell_path, tmp_path):
+    robot = SupervisedRobot(load_cell(cell_path))
+    incidents = Incidents(Settings(incidents=str(tmp_path / 'records')))
+    journal = incidents.start(
+        LoadedCell(robot.cell, cell_path, cell_digest(cell_path)), '/supervisor', NoJournal())
+    incidents.begin(robot.supervisor, Authority.LIVE, robot.clock.now)
+    with pytest.raises(ZeroDivisionError) as raised:
+        1 / 0  # noqa: B018
+    incidents.fault(raised.value, robot.clock.now, robot.clock.now)
+    journal.close()
+    (path,) = (tmp_path / 'records').iterdir()
+    assert main(['replay-incident', str(path)]) == 0
+
+
+def test_by_default_records_lie_beside_the_logs_of_ros(monkeypatch, tmp_path):
+    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path))
+    assert default_folder() == tmp_path / 'incidents'
+
+
+def test_a_cell_file_that_has_changed_since_is_refused(cell_path, tmp_path):
+    incidents = Incidents(Settings(incidents=str(tmp_path)))
+    with pytest.raises(BridgeError, match='has changed since it was read'):
+        incidents.start(LoadedCell(load_cell(cell_path), cell_path, 'another'), '', NoJournal())
