@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+import os
 import traceback
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,8 @@ from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+
+_SECURITY = 'ROS_SECURITY_ENABLE'
 
 
 class _Told:
@@ -45,6 +48,8 @@ class ManagedNode(LifecycleNode):
     """
 
     def __init__(self, name: str, **options: Any) -> None:
+        # Every parameter is given at start; where access is controlled, nobody may even ask.
+        options.setdefault('start_parameter_services', os.environ.get(_SECURITY) != 'true')
         super().__init__(name, **options)
         self.failure: BaseException | None = None
         self.active = False

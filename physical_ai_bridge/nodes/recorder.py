@@ -17,6 +17,7 @@ from physical_ai_bridge.nodes.executor import make_executor
 from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
 import rclpy
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
@@ -72,7 +73,8 @@ class Recorder(Node):
     """A plain node that subscribes to ``topics`` and decodes nothing."""
 
     def __init__(self, name: str, topics: Sequence[TopicChoice], sink: Sink) -> None:
-        super().__init__(name)
+        super().__init__(name, start_parameter_services=False, parameter_overrides=[
+            Parameter('start_type_description_service', value=False)])
         clock = self.get_clock()
 
         def take(topic: TopicChoice, data: bytes) -> None:
