@@ -128,6 +128,7 @@ class SafetySupervisor(ManagedNode):
         """Begin to tick."""
         self._read_authority()
         self._collector.begin()
+        self._report.on_activate()
         now = self._tick_at = self._node_clock.now()
         self._incidents.begin(self._supervisor, self._authority, now)
         self._hand_in('authority', str(self._authority).encode(), now)

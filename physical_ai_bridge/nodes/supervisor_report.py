@@ -30,6 +30,10 @@ class SupervisorReport:
         self._limited = 0
         self._stops = 0
 
+    def on_activate(self) -> None:
+        """Forget when the last tick was: while the node is inactive nobody ticks."""
+        self._last_tick_ns = self._last_timer_ns = None
+
     def on_timer(self, steady_ns: int) -> None:
         """Take note of a tick of the timer, for its jitter."""
         self._ticks.arrived(steady_ns)
@@ -45,8 +49,7 @@ class SupervisorReport:
         self._last_mode = mode
         self._speed_share = decision.speed_share
         now_ns = decision.now.steady_ns
-        # While inactive nobody ticks.
-        if last is not Mode.INACTIVE and self._last_tick_ns is not None:
+        if self._last_tick_ns is not None:
             self._late += late_ticks(now_ns - self._last_tick_ns, self._period_ns)
         self._last_tick_ns = now_ns
         if mode is not last:
