@@ -103,6 +103,10 @@ class Graph:
         """Return what a process has printed."""
         return (self._folder / f'{name}.log').read_text()
 
+    def pid(self, name: str) -> int:
+        """Return a process's id."""
+        return self._processes[name].pid
+
     def signal(self, name: str, number: int) -> int:
         """Send a signal to a process and return its exit status."""
         process = self._processes.pop(name)
