@@ -174,7 +174,7 @@ def read_incident(path: Path | str) -> Incident:
     try:
         cell, urdf = parts[CELL].decode(), parts[URDF].decode()
         state = msgpack.unpackb(parts[STATE], strict_map_key=False)
-    except (ValueError, msgpack.UnpackException) as error:
+    except (TypeError, ValueError, msgpack.UnpackException) as error:
         raise IncidentError(f'{path}: a part of it is not what it should be: {error}') from error
     if (digest(cell), digest(urdf)) != (header.cell_digest, header.urdf_digest):
         raise IncidentError(f'{path}: its cell file or URDF is not the one that was in force: '

@@ -40,7 +40,8 @@ _DTYPE = re.compile(r'\|[bi]1|\|u1|[<>][iuf][248]')
 _CELL_MODULE = 'physical_ai_bridge.contract.cell'
 _FIXED_MODULES = frozenset((
     _CELL_MODULE, 'physical_ai_bridge.safety.robot_model',
-    'physical_ai_bridge.safety.verification'))
+    'physical_ai_bridge.safety.verification', 'physical_ai_bridge.safety.clearance',
+    'physical_ai_bridge.safety.tcp_check'))
 _FIXED_TYPES = frozenset(('physical_ai_bridge.safety.candidates:Candidates',))
 _FIXED_LIBRARIES = frozenset(('pinocchio', 'coal', 'hppfcl', 'ruckig'))
 
