@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 import ctypes
 import errno
 import os
 from pathlib import Path
 import pwd
 import resource
+import threading
 from typing import Protocol
 
 from physical_ai_bridge.contract.errors import SetupError
@@ -22,10 +24,10 @@ class Kernel(Protocol):
     """What is asked of the operating system; each call raises OSError where it is refused."""
 
     def set_fifo(self, priority: int) -> None:
-        """Run every thread of this process by SCHED_FIFO."""
+        """Run what ticks and what receives by SCHED_FIFO."""
 
     def set_other(self) -> None:
-        """Run every thread of this process as usual again."""
+        """Run it as usual again."""
 
     def lock_memory(self) -> None:
         """Keep all pages of this process in memory, those to come too."""
@@ -41,18 +43,22 @@ class Linux:
     """The kernel that this process runs on."""
 
     def set_fifo(self, priority: int) -> None:
-        """Run every thread, the middleware's among them, by SCHED_FIFO; new ones inherit it."""
+        """Run this thread and the middleware's by SCHED_FIFO, but none that comes later."""
         self._set(os.SCHED_FIFO, priority)
 
     def set_other(self) -> None:
-        """Run every thread as usual again."""
+        """Run them as usual again."""
         self._set(os.SCHED_OTHER, 0)
 
     def _set(self, policy: int, priority: int) -> None:
+        # Python's other threads write files.
+        ours = {each.native_id for each in threading.enumerate()}
+        tasks = {int(task.name) for task in Path('/proc/self/task').iterdir()}
         # This thread first: where it is refused, nothing has changed.
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
-        for task in Path('/proc/self/task').iterdir():
-            os.sched_setscheduler(int(task.name), policy, os.sched_param(priority))
+        for task in (0, *(tasks - ours)):
+            with suppress(ProcessLookupError):  # a thread that has ended meanwhile
+                os.sched_setscheduler(
+                    task, policy | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
 
     def lock_memory(self) -> None:
         """Lock all pages; refused, too, where a limit would make later allocations fail."""
@@ -70,7 +76,7 @@ class Linux:
 
     def scheduling(self) -> str:
         """Return the policy and the priority, or the niceness, of this thread."""
-        if os.sched_getscheduler(0) == os.SCHED_FIFO:
+        if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
             return f'SCHED_FIFO {os.sched_getparam(0).sched_priority}'
         return f'other, nice {os.getpriority(os.PRIO_PROCESS, 0)}'
 

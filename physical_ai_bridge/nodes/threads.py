@@ -34,7 +34,7 @@ class NodeThread:
     def __init__(
             self, node: ManagedNode, name: str, target: Callable[[], None], *,
             nice: int | None = None) -> None:
-        """Prepare a thread; with ``nice`` it takes that turn, whatever its process's is."""
+        """Prepare a thread; with ``nice`` it takes that turn rather than its process's."""
         self._node = node
         self._target = target
         self._nice = nice
@@ -43,7 +43,6 @@ class NodeThread:
     def _run(self) -> None:
         with _Kept(self._node):
             if self._nice is not None and sys.platform == 'linux':
-                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
             self._target()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import threading
 import weakref
 
 from physical_ai_bridge.contract.errors import SetupError
@@ -161,6 +162,38 @@ def test_where_a_part_is_refused_and_required_nothing_is_kept():
     with pytest.raises(SetupError, match='lock_memory'):
         Scheduling(machine).apply(priority=50, lock_memory=True, required=True)
     assert machine.state == 'other, nice 0'
+
+
+def test_real_time_is_for_what_ticks_and_not_for_what_writes_files():
+    kernel, policies = Linux(), {}
+    ready, done = threading.Event(), threading.Event()
+
+    def wait(name, told) -> None:
+        told.set()
+        done.wait()
+        policies[name] = kernel.scheduling()
+    early = threading.Thread(target=wait, args=('early', ready))
+    late = threading.Thread(target=wait, args=('late', threading.Event()))
+    before = kernel.scheduling()
+    early.start()
+    ready.wait()
+    try:
+        kernel.set_fifo(1)
+    except PermissionError:
+        done.set()
+        early.join()
+        pytest.skip('this machine does not permit SCHED_FIFO')
+    try:
+        assert kernel.scheduling() == 'SCHED_FIFO 1'
+        late.start()
+    finally:
+        kernel.set_other()
+        done.set()
+    early.join()
+    late.join()
+    assert kernel.scheduling().startswith('other, nice ')
+    assert before.startswith('other, nice ')
+    assert {policy[:5] for policy in policies.values()} == {'other'}
 
 
 def test_this_machine_says_how_a_thread_is_scheduled():
