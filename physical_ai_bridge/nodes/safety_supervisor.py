@@ -113,7 +113,8 @@ class SafetySupervisor(ManagedNode):
         for name, wrench in sensors.wrenches.items():
             self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}')
         self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal')
-        self._listen(Bool, safety.emergency_stop.topic, qos.newest_frame(), 'emergency_stop')
+        # Deep enough that a press is not overwritten by the release right behind it.
+        self._listen(Bool, safety.emergency_stop.topic, qos.sensor_stream(), 'emergency_stop')
         self.make_subscription(
             DiagnosticArray, '/diagnostics', self._incidents.on_diagnostics, qos.diagnostics())
         self.make_service(Trigger, '~/stop', self._on_stop)
