@@ -309,7 +309,8 @@ class TestWhatIsNotACellFile:
 OPTIONAL = {'robot.base_frame', 'robot.tcp_frame', 'sensors.joint_states.topic',
             'sensors.cameras', 'sensors.cameras.scene', 'sensors.cameras.wrist',
             'controller.topic', 'safety.emergency_stop.topic', 'safety.tick_rate_hz',
-            'safety.step_s', 'safety.proposal_max_age_s',
+            'safety.step_s', 'safety.proposal_max_age_s', 'safety.self_collision',
+            'safety.self_collision.min_distance_m', 'safety.self_collision.ignore',
             *(f'safety.force_limits.wrist.{key}' for key in (
                 'slow_down_force_n', 'slow_down_torque_nm', 'tare', 'saturation', 'cutoff_hz'))}
 # Keys that another one refers to: the message is about the one that then dangles.
