@@ -89,11 +89,20 @@ def moving_robot() -> Robot:
 
 
 @pytest.fixture
-def robot() -> Iterator[Robot]:
-    """Return a robot in full motion; what it was sent is held against the invariants."""
+def robot(record_property: Callable[[str, object], None]) -> Iterator[Robot]:
+    """
+    Return a robot in full motion; what it was sent is held against the invariants.
+
+    With --junitxml the report tells after how many ms on the steady clock it began to stop.
+    """
     robot = moving_robot()
+    begun_ns = robot.clock.now.steady_ns
     yield robot
     assert_commands_are_safe(robot)
+    for decision in robot.decisions:
+        if decision.mode is Mode.STOPPING:
+            record_property('stops_after_ms', (decision.now.steady_ns - begun_ns) // 1_000_000)
+            break
 
 
 def assert_commands_are_safe(robot: Robot) -> None:
@@ -708,7 +717,7 @@ class TestSystem:
         robot.clock.advance(1.0)
         assert_stops(robot, Reason.TICK_OVERRUN)
 
-    @pytest.mark.skip
+    @pytest.mark.skip(reason='late ticks are not counted yet')
     def test_ticks_come_late_again_and_again(self, robot):
         for index in range(2 * DOGS.late_ticks):
             if index % 5 == 0:
