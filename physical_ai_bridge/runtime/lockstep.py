@@ -17,6 +17,7 @@ from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.ports import CellPort
 from physical_ai_bridge.safety.decision import Decision
+from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.supervisor import Supervisor
 
 # Sees each observation with the chunk inferred from it, as it is used.
@@ -42,13 +43,13 @@ class Lockstep:
 
     def __init__(
             self, binding: Binding, policy: Policy, cell: CellPort, *,
-            latency_ns: Callable[[], int], observer: Observer | None = None,
+            robot: RobotModel, latency_ns: Callable[[], int], observer: Observer | None = None,
     ) -> None:
         self._policy, self._cell = policy, cell
         self._latency_ns, self._observer = latency_ns, observer
         self._cycle_ns = seconds_to_ns(1.0 / binding.cell.safety.tick_rate_hz)
         self.loop = PolicyLoop(binding)
-        self.supervisor = Supervisor(binding.cell)
+        self.supervisor = Supervisor(binding.cell, robot)
         self._inference: _Inference | None = None
         self._start()
 
@@ -89,7 +90,8 @@ class Lockstep:
             for sample in samples:
                 at = Instant(sample.stamp_ns, sample.stamp_ns)
                 self.loop.on_wrench(sensor, sample, at)
-                self.supervisor.on_wrench(sensor, sample, at)
+                if self.supervisor.on_wrench(sensor, sample, at):
+                    self._apply(self.supervisor.tick(at))
         now = self._now()
         for camera, image in batch.images.items():
             self.loop.on_image(camera, image, now)

@@ -12,6 +12,7 @@ from physical_ai_bridge.contract.errors import WireError
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.runtime.cdr import (
     decode_bool,
+    decode_controller_state,
     decode_joint_state,
     decode_joint_trajectory,
     decode_wrench_stamped,
@@ -38,6 +39,11 @@ class SupervisorInputs:
             'emergency_stop': (decode_bool, core.on_emergency_stop),
             'publishers': (_names, core.on_publishers),
             'authority': (lambda data: Authority(data.decode()), self._authorise)}
+        if cell.controller.state_topic is not None:
+            reports_joints = cell.controller.state_type == 'sensor_msgs/msg/JointState'
+            self._calls['controller_state'] = (
+                decode_joint_state if reports_joints else decode_controller_state,
+                core.on_controller_state)
         for sensor in cell.sensors.wrenches:
             self._calls[f'wrench/{sensor}'] = (
                 decode_wrench_stamped, partial(core.on_wrench, sensor))
@@ -61,7 +67,8 @@ class SupervisorInputs:
         try:
             value = decode(data)
         except WireError as error:
-            self._core.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)), now)
+            refuse = self._core.refuse_proposal if kind == 'proposal' else self._core.refuse
+            refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)))
             return False
         return feed(value, now)
 

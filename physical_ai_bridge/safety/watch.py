@@ -130,6 +130,10 @@ class Watch:
         gauges = self._gauges.values()
         return min(gauges, key=lambda gauge: gauge.speed_share).slow_down if gauges else None
 
+    def blind(self, now: Instant) -> bool:
+        """Tell whether joint states have stopped coming."""
+        return _silent(self._joints_at, now, self._dogs.joint_states_s)
+
     def at_rest(self, now: Instant) -> bool:
         """Tell whether the joint states show a robot that stands still, and go on coming."""
         if self._joints_at is None or not self._trail:
@@ -182,7 +186,7 @@ class Watch:
         for gauge in self._gauges.values():
             if gauge.cause is not None:
                 return gauge.cause
-        if _silent(self._joints_at, now, self._dogs.joint_states_s):
+        if self.blind(now):
             return Refusal(Reason.JOINTS_SILENT, self._with_last_refusal(
                 _silence(self._cell.sensors.joint_states.topic, self._joints_at, now)))
         for name, sensor in self._cell.sensors.wrenches.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, cos, sin
 
 import numpy as np
@@ -18,6 +19,7 @@ from physical_ai_bridge.contract.samples import (
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.runtime.ports import SensorBatch
+from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.simulation.audit import LimitAudit, LimitUse
 from physical_ai_bridge.simulation.cameras import CameraRig, Snapshot
 from physical_ai_bridge.simulation.controller import Acceptance, Setpoint, TrajectoryController
@@ -129,6 +131,11 @@ class MujocoCell:
     def now_ns(self) -> int:
         """The cell's time, which its stamps are in."""
         return self._now_ns
+
+    @cached_property
+    def robot_model(self) -> RobotModel:
+        """The robot as the supervisor's checks see it."""
+        return RobotModel.from_urdf(urdf_path().read_text(encoding='utf-8'), self.cell)
 
     @property
     def step_ns(self) -> int:

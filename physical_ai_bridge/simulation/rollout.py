@@ -104,7 +104,7 @@ def run_episode(
     cell.reset(seed)
     rng = np.random.default_rng([seed, 2])
     lockstep = Lockstep(
-        binding, policy, cell,
+        binding, policy, cell, robot=cell.robot_model,
         latency_ns=lambda: seconds_to_ns(float(rng.uniform(latency.least_s, latency.most_s))))
     ticks: Counter[Mode] = Counter()
     stop_reason = None

@@ -61,7 +61,8 @@ def example_cell(**changes: Any) -> Cell:
     """
     Return a cell with six joints, the cameras ``scene`` and ``wrist`` and the wrench ``wrist``.
 
-    It has the names and figures of ``config/cells/mujoco_ur5e.yaml``. ``changes`` replace fields
+    It has the names and figures of ``config/cells/mujoco_ur5e.yaml``, but room for all that its
+    joints can do. ``changes`` replace fields
     of Cell, as ``dataclasses.replace`` does.
     """
     cell = Cell(
@@ -76,8 +77,9 @@ def example_cell(**changes: Any) -> Cell:
         controller=Controller(rate_hz=500.0, latency_s=0.02, tracking_tolerance_rad=0.2),
         safety=Safety(
             joint_limits={name: example_limit() for name in JOINTS},
-            tcp_speed_max_m_s=0.5,
-            workspace=Box(min=(0.2, -0.2, 0.0), max=(0.7, 0.4, 0.5)),
+            tcp_speed_max_m_s=10.0,
+            workspace=Box(min=(-2.0, -2.0, -2.0), max=(2.0, 2.0, 2.0)),
+            self_collision=None,
             force_limits={'wrist': ForceLimit(max_force_n=90.0, max_torque_nm=12.0)},
             emergency_stop=EmergencyStop(timeout_s=0.25),
             watchdogs=Watchdogs(

@@ -10,8 +10,10 @@ from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.policy.reference import ReferenceShaper, STEP_NS
 from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
+from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.supervisor import Supervisor
 from physical_ai_bridge.testing.clock import ManualClock
+from physical_ai_bridge.testing.robots import example_robot
 
 
 class SupervisedRobot:
@@ -19,13 +21,16 @@ class SupervisedRobot:
     A Supervisor, its inputs at its tick rate, and a robot that is always where its plan says.
 
     ``silent`` names inputs that are withheld: 'joint_state', 'wrench', 'emergency_stop'.
-    ``commands`` are all that was published, ``decisions`` all that was decided.
+    ``commands`` are all that was published, ``decisions`` all that was decided. ``robot`` is what
+    the cell's joints belong to: the packaged arm, unless it is given.
     """
 
-    def __init__(self, cell: Cell, authority: Authority = Authority.LIVE) -> None:
+    def __init__(
+            self, cell: Cell, authority: Authority = Authority.LIVE,
+            robot: RobotModel | None = None) -> None:
         self.cell = cell
         self.clock = ManualClock()
-        self.supervisor = Supervisor(cell, authority)
+        self.supervisor = Supervisor(cell, robot or example_robot(cell), authority)
         self.names = cell.robot.joints
         self.position = np.zeros(len(self.names))
         self.offset = np.zeros(len(self.names))

@@ -15,6 +15,7 @@ from physical_ai_bridge.safety.decision import Decision, Mode
 from physical_ai_bridge.testing.contracts import example_binding, example_manifest, JOINTS
 from physical_ai_bridge.testing.ideal_cell import IdealCell
 from physical_ai_bridge.testing.policies import GoalPolicy
+from physical_ai_bridge.testing.robots import example_robot
 import pytest
 
 GOAL = np.array([0.10, -0.05, 0.08, 0.02, -0.06, 0.12])
@@ -31,7 +32,8 @@ class Run:
         self.policy = GoalPolicy(self.binding.manifest, GOAL[order])
         self.observed: list[int] = []
         self.lockstep = Lockstep(
-            self.binding, self.policy, self.cell, latency_ns=lambda: round(latency_ms * MS),
+            self.binding, self.policy, self.cell,
+            robot=example_robot(self.binding.cell), latency_ns=lambda: round(latency_ms * MS),
             observer=lambda observation, actions: self.observed.append(observation.stamp_ns))
         self.decisions: list[Decision] = []
 
