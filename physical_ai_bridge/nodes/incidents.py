@@ -9,7 +9,6 @@ import sys
 import threading
 
 import msgpack
-from physical_ai_bridge.contract.cell_file import urdf_path
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.contract.reasons import Reason
@@ -58,14 +57,16 @@ class Incidents:
         # Why there is no state to record from, and what was said last.
         self._stateless = self._told = ''
 
-    def start(self, loaded: LoadedCell, node: str, beside: Journal) -> Journal:
+    def start(self, loaded: LoadedCell, urdf: str, node: str, beside: Journal) -> Journal:
         """
         Read the parameters; return the journal that keeps records, and adds to ``beside``.
+
+        ``urdf`` is the text that the supervisor is made from.
 
         Raises
         ------
         BridgeError
-            If a parameter is wrong, or the URDF cannot be read.
+            If a parameter is wrong, or the cell file has changed.
 
         """
         self._beside = beside
@@ -73,15 +74,14 @@ class Incidents:
         most_mb = self._settings.number('incidents_max_mb', 'MB', at_least=1.0)
         if not folder:
             return beside
-        urdf = urdf_path(loaded.cell, loaded.path)
         try:
             # Bytes: to read text would change line ends, and with them the sha256.
             scene = Scene(
                 node=node, cell_name=loaded.cell.name, cell=loaded.path.read_bytes().decode(),
-                urdf='' if urdf is None else urdf.read_bytes().decode())
+                urdf=urdf)
         except (OSError, UnicodeDecodeError) as error:
-            raise BridgeError(f'{loaded.path}, or the URDF that it names, cannot be read any '
-                              f'more: {error}; configure again') from error
+            raise BridgeError(f'{loaded.path} cannot be read any more: {error}; configure '
+                              'again') from error
         if digest(scene.cell) != loaded.digest:
             raise BridgeError(f'{loaded.path} has changed since it was read; configure again')
         self._store = IncidentStore(

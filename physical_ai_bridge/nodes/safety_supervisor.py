@@ -14,6 +14,7 @@ from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.clock import NodeClock
+from physical_ai_bridge.nodes.controller_state import controller_state_type
 from physical_ai_bridge.nodes.conversions import (
     decision_status,
     diagnostic_array,
@@ -27,12 +28,14 @@ from physical_ai_bridge.nodes.journaling import NoJournal, open_journal
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.other_publishers import OtherPublishers
 from physical_ai_bridge.nodes.parameters import Parameters
+from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.scheduling import Linux, Scheduling
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
 from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
 from physical_ai_bridge.runtime.decision_bytes import decision_payload
 from physical_ai_bridge.runtime.supervisor_inputs import names_payload, SupervisorInputs
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
+from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.supervisor import Supervisor
 from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
@@ -85,10 +88,12 @@ class SafetySupervisor(ManagedNode):
                 lock_memory=self._settings.flag('lock_memory'),
                 required=self._settings.flag('realtime_required')):
             self.get_logger().warning(refused)
+        urdf = robot_description(self, loaded)
+        robot = RobotModel.from_urdf(urdf, loaded.cell)
         self._journal = self._incidents.start(
-            loaded, self.get_fully_qualified_name(), open_journal(self._settings.text('journal')))
+            loaded, urdf, self.get_fully_qualified_name(), open_journal(self._settings.text('journal')))
         self._cell, self._cell_digest = loaded.cell, loaded.digest
-        self._supervisor = Supervisor(self._cell)
+        self._supervisor = Supervisor(self._cell, robot)
         self._inputs = SupervisorInputs(self._supervisor, self._cell)
         self._report = SupervisorReport(self._cell.safety.tick_rate_hz)
         self._last: Decision | None = None
@@ -112,6 +117,9 @@ class SafetySupervisor(ManagedNode):
         self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(), 'joint_state')
         for name, wrench in sensors.wrenches.items():
             self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}')
+        if self._cell.controller.state_topic is not None:
+            self._listen(controller_state_type(self._cell), self._cell.controller.state_topic,
+                         qos.sensor_stream(), 'controller_state')
         self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal')
         # Deep enough that a press is not overwritten by the release right behind it.
         self._listen(Bool, safety.emergency_stop.topic, qos.sensor_stream(), 'emergency_stop')
@@ -279,6 +287,7 @@ class SafetySupervisor(ManagedNode):
         refusal = self._supervisor.last_refusal
         values['last_refusal'] = '' if refusal is None else str(refusal)
         values.update(self._incidents.values())
+        values['reaction_delay_s'] = self._supervisor.reaction_delay_s
         values['cell_digest'] = self._cell_digest
         values['authority'] = str(self._authority)
         values['other_publishers'] = ', '.join(self._others)
