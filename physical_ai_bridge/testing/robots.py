@@ -103,7 +103,8 @@ def seven_joint_cell(**safety: Any) -> Cell:
             SEVEN_JOINTS, _CHAIN, strict=True)}
     return _with_safety(
         example_cell(),
-        {'joint_limits': limits, 'workspace': WIDE, 'tcp_speed_max_m_s': 1.0, **safety},
+        {'joint_limits': limits, 'workspace': WIDE, 'tcp_speed_max_m_s': 1.0,
+         'self_collision': SelfCollision(), **safety},
         robot=Robot(urdf='/robot_description', joints=SEVEN_JOINTS, base_frame='link_0',
                     tcp_frame='tcp'))
 

@@ -18,6 +18,7 @@ from physical_ai_bridge.nodes.wire import bool_bytes, JointStateWire, WrenchWire
 from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
 from physical_ai_bridge.runtime.supervisor_inputs import SupervisorInputs
 from physical_ai_bridge.safety.decision import Authority
+from physical_ai_bridge.testing.robots import example_urdf
 from physical_ai_bridge.testing.supervised import SupervisedRobot
 import pytest
 
@@ -165,10 +166,11 @@ def test_an_error_of_the_supervisors_own_is_recorded_and_comes_again(
     robot.make_ready()
     proposal, now = robot.proposal_to(HOME + 0.2), robot.clock.now
     core = robot.supervisor
-    core._plan = None  # which it never is when it is READY
+    core._publishers = None  # which it never is
     incidents = Incidents(Settings(incidents=str(tmp_path / 'records')))
     journal = incidents.start(
-        LoadedCell(robot.cell, cell_path, cell_digest(cell_path)), '/supervisor', NoJournal())
+        LoadedCell(robot.cell, cell_path, cell_digest(cell_path)), example_urdf(),
+        '/supervisor', NoJournal())
     incidents.begin(core, Authority.LIVE, now)
     payload = encode_joint_trajectory(proposal)
     journal.append('proposal', now, payload)
@@ -190,7 +192,8 @@ def test_an_error_of_the_node_around_it_is_recorded_as_such(cell_path, tmp_path)
     robot = SupervisedRobot(load_cell(cell_path))
     incidents = Incidents(Settings(incidents=str(tmp_path / 'records')))
     journal = incidents.start(
-        LoadedCell(robot.cell, cell_path, cell_digest(cell_path)), '/supervisor', NoJournal())
+        LoadedCell(robot.cell, cell_path, cell_digest(cell_path)), example_urdf(),
+        '/supervisor', NoJournal())
     incidents.begin(robot.supervisor, Authority.LIVE, robot.clock.now)
     with pytest.raises(ZeroDivisionError) as raised:
         1 / 0  # noqa: B018
@@ -208,4 +211,5 @@ def test_by_default_records_lie_beside_the_logs_of_ros(monkeypatch, tmp_path):
 def test_a_cell_file_that_has_changed_since_is_refused(cell_path, tmp_path):
     incidents = Incidents(Settings(incidents=str(tmp_path)))
     with pytest.raises(BridgeError, match='has changed since it was read'):
-        incidents.start(LoadedCell(load_cell(cell_path), cell_path, 'another'), '', NoJournal())
+        incidents.start(LoadedCell(load_cell(cell_path), cell_path, 'another'), '', '',
+                        NoJournal())

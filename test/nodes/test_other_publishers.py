@@ -8,6 +8,7 @@ from physical_ai_bridge.nodes.other_publishers import OtherPublishers
 from physical_ai_bridge.runtime.journal import read_journal
 from physical_ai_bridge.runtime.replay import replay_supervisor
 from physical_ai_bridge.safety.supervisor import Supervisor
+from physical_ai_bridge.testing.robots import example_robot
 import pytest
 import rclpy
 
@@ -118,5 +119,5 @@ def test_who_was_there_is_in_the_journal_and_replays(graph, cell_path, tmp_path)
     told = [entry.payload for entry in entries if entry.kind == 'publishers']
     assert told == [b'', b'/test']
     assert [entry.kind for entry in entries][:3] == ['authority', 'activate', 'publishers']
-    core = Supervisor(cell)
+    core = Supervisor(cell, example_robot(cell))
     assert all(replayed.identical for replayed in replay_supervisor(core, cell, entries))

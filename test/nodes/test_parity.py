@@ -25,6 +25,7 @@ from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.replay import replay_supervisor
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
+from physical_ai_bridge.testing.robots import example_robot
 import pytest
 
 pytest.importorskip('mujoco')
@@ -74,7 +75,8 @@ def test_the_supervisor_decides_the_same(run):
     cell, _, journals = run
     seen = Counter()
     for replayed in replay_supervisor(
-            Supervisor(cell), cell, read_journal(journals['safety_supervisor'])):
+            Supervisor(cell, example_robot(cell)), cell,
+            read_journal(journals['safety_supervisor'])):
         seen[replayed.entry.kind] += 1
         assert replayed.identical, f'{replayed.entry.kind} at {replayed.entry.now}'
     assert seen['proposal'] >= PROPOSALS

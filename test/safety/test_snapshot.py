@@ -129,11 +129,12 @@ def test_in_motion_it_goes_on_to_the_goal_and_stops_alike():
 
 def test_what_is_one_object_stays_one():
     robot = moving_robot()
-    robot.supervisor._plan_before = robot.supervisor._plan
+    execution = robot.supervisor._execution
+    execution._before = execution._newest
     other = new_supervisor(robot)
     restore(snapshot(robot.supervisor), other)
-    assert other._plan_before is other._plan
-    assert other._plan is not robot.supervisor._plan
+    assert other._execution._before is other._execution._newest
+    assert other._execution._newest is not execution._newest
 
 
 def test_the_state_shares_nothing_with_the_supervisor():
@@ -141,7 +142,7 @@ def test_the_state_shares_nothing_with_the_supervisor():
     state = snapshot(robot.supervisor)
     kept = copy.deepcopy(state)
     robot.move_to(-GOAL, 20)
-    robot.supervisor._plan.positions[:] = 7.0
+    robot.supervisor._execution._newest.positions[:] = 7.0
     assert state == kept
 
 
@@ -223,12 +224,12 @@ def state_with(**changes) -> dict:
 
 
 def with_node(*node) -> dict:
-    """Return a state in which ``_plan`` is that node."""
+    """Return a state in which ``_requested`` is that node."""
     state = state_with()
     state['nodes'].append(list(node))
     index = len(state['nodes']) - 1
     for pair in state['nodes'][state['root'][0]][2]:
-        if pair[0] == '_plan':
+        if pair[0] == '_requested':
             pair[1] = [index]
     return state
 
@@ -236,8 +237,8 @@ def with_node(*node) -> dict:
 @pytest.mark.parametrize('state', [
     None, 7, [], {}, {'root': [0], 'nodes': []}, {'root': None, 'nodes': None},
     {'root': [0], 'nodes': [['object', 'builtins:int', []]]},
-    state_with(_plan=[10**9]), state_with(_plan=[-1]), state_with(_plan=['x']),
-    state_with(_plan=[]), state_with(_plan=[[]]), state_with(_plan={}),
+    state_with(_requested=[10**9]), state_with(_requested=[-1]), state_with(_requested=['x']),
+    state_with(_requested=[]), state_with(_requested=[[]]), state_with(_requested={}),
     with_node('object', 'subprocess:Popen', []),
     with_node('object', 'physical_ai_bridge.runtime.journal:JournalWriter', []),
     with_node('object', 'physical_ai_bridge.safety.snapshot:subprocess', []),
@@ -268,11 +269,11 @@ def test_a_state_that_is_none_is_refused_and_changes_nothing(state):
 
 
 def test_a_state_nested_without_end_is_refused():
-    state = state_with(_plan=[0])
+    state = state_with(_requested=[0])
     count = len(state['nodes'])
     state['nodes'] += [['tuple', [[count + 1 + index]]] for index in range(100_000)]
     for pair in state['nodes'][state['root'][0]][2]:
-        if pair[0] == '_plan':
+        if pair[0] == '_requested':
             pair[1] = [count]
     with pytest.raises(SnapshotError, match='nested'):
         restore(state, SupervisedRobot(example_cell()).supervisor)
