@@ -39,7 +39,6 @@ class Passed:
     motion: Trajectory
     path: Trajectory
     joined_ns: int
-    diverges_ns: int
     scale: float
     reason: Reason
     detail: str
@@ -56,8 +55,7 @@ class Blocked:
 class Candidates:
     """Builds and verifies candidates for one cell."""
 
-    def __init__(self, cell: Cell, check) -> None:
-        self._verify = check
+    def __init__(self, cell: Cell) -> None:
         self.joints = cell.robot.joints
         self.limits: LimitArrays = limit_arrays(cell)
         self._resolution_s = 1.0 / cell.controller.rate_hz
@@ -65,11 +63,11 @@ class Candidates:
         self._latency_ns = seconds_to_ns(cell.controller.latency_s)
         self._step_ns = seconds_to_ns(cell.safety.step_s)
 
-    def check(self, motion: Trajectory, speed_share: float = 1.0) -> Violation | None:
+    def check(self, motion: Trajectory) -> Violation | None:
         """Verify a whole motion: the one place through which every command goes."""
-        return self._verify(motion, speed_share=speed_share)
+        return check_limits(motion, self.limits, resolution_s=self._resolution_s)
 
-    def follow(self, plan: Trajectory, proposal: Trajectory, now_ns: int, *, speed_share: float = 1.0) -> Passed | Blocked:
+    def follow(self, plan: Trajectory, proposal: Trajectory, now_ns: int) -> Passed | Blocked:
         """
         Return the best verified candidate that follows ``proposal``, going on from ``plan``.
 
@@ -81,22 +79,22 @@ class Candidates:
         obstacle: Violation | None = None
         unchanged = self._unchanged(plan, proposal, now_ns)
         if unchanged is not None:
-            obstacle = self.check(unchanged, speed_share)
+            obstacle = self.check(unchanged)
             if obstacle is None:
-                return Passed(unchanged, proposal, 0, now_ns + self._latency_ns, 1.0, Reason.OK, '')
+                return Passed(unchanged, proposal, 0, 1.0, Reason.OK, '')
         reason = obstacle.reason if obstacle else Reason.JOINING
         detail = str(obstacle) if obstacle else Reason.JOINING.meaning
         for scale, lead, path in self._leads(plan, proposal, now_ns):
             motion = self._with_brake(plan, lead, now_ns)
-            worse = self.check(motion, speed_share)
+            worse = self.check(motion)
             if worse is None:
-                return Passed(motion, path, lead.end_ns, now_ns + self._latency_ns, scale, reason, detail)
+                return Passed(motion, path, lead.end_ns, scale, reason, detail)
             obstacle = obstacle or worse
         if obstacle is None:
             return Blocked(reason, 'no motion within the limits leads onto the proposal')
         return Blocked(obstacle.reason, str(obstacle))
 
-    def stop(self, plan: Trajectory, path, now_ns: int) -> Trajectory | None:
+    def stop(self, plan: Trajectory, now_ns: int) -> Trajectory | None:
         """Return the verified motion that brakes now, or None where the plan's own end is best."""
         begin, leave = _begin(plan, now_ns), plan.snap(now_ns + self._latency_ns)
         if leave >= plan.end_ns:
