@@ -222,6 +222,9 @@ def configurations(robot: RobotModel, rng: np.random.Generator, size: float) -> 
     return both
 
 
+FOLDING = ROBOTS['six']()
+
+
 class TestReach:
 
     @given(seed=st.integers(0, 2**32 - 1), size=st.floats(1e-4, 2.0))
@@ -254,6 +257,17 @@ class TestReach:
         robot.distances(EXAMPLE_START)
         [near] = robot.reach_near(np.full(6, 0.01), np.array([tool]))
         assert near[0] < 0.6 * robot.pair_reach[tool, 0]
+
+    @given(seed=st.integers(0, 2**32 - 1), size=st.floats(0.0, 2.0))
+    def test_the_first_joint_reaches_the_tool_wherever_the_others_carry_it(self, seed, size):
+        robot = FOLDING
+        [tool] = [i for i, pair in enumerate(robot.pairs)
+                  if pair.what == 'wrist_3_link and the keep-out box table']
+        q, after = configurations(robot, np.random.default_rng(seed), size)
+        robot.distances(q)
+        [near] = robot.reach_near(np.abs(after - q), np.array([tool]))
+        # The tcp is on the face of the last link, and the first joint turns about z.
+        assert np.hypot(*robot.tcp(after)[:2]) <= near[0] + 1e-12
 
     def test_reach_is_not_far_from_what_can_be(self, robot):
         """A bound that is many times too large would refuse what is safe."""
