@@ -44,6 +44,11 @@ class TcpCheck:
         self._limit_m_s = cell.safety.tcp_speed_max_m_s
         self.evaluations = 0
 
+    def speed_use(self, position: np.ndarray, velocity: np.ndarray) -> float:
+        """Return the largest share of the speed limit in any of the states of joints (M, N)."""
+        states = self._robot.tcp_states(position, velocity, np.zeros_like(position))
+        return float(np.linalg.norm(states[:, 1], axis=1).max()) / self._limit_m_s
+
     def check(self, cubics: Cubics, speed_share: float) -> Violation | None:
         """Return where the tcp is too fast or outside, or cannot be told not to be, or None."""
         robot = self._robot

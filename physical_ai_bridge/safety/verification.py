@@ -41,6 +41,15 @@ class Verification:
         """How many configurations the last check looked at."""
         return self._tcp.evaluations + self._clearance.evaluations
 
+    def speed_use(self, position: np.ndarray, velocity: np.ndarray) -> float:
+        """
+        Return the largest share of a speed limit, a joint's or the tcp's, in any of the states.
+
+        ``position`` and ``velocity`` are those of the joints, (M, N).
+        """
+        joints = float((np.abs(velocity) / self._limits.velocity).max())
+        return max(joints, self._tcp.speed_use(position, velocity))
+
     def check(self, motion: Trajectory, *, speed_share: float = 1.0) -> Violation | None:
         """
         Return the first limit that ``motion`` breaks, or None.
@@ -49,6 +58,7 @@ class Verification:
         self-collision. ``speed_share``, above 0 to 1, multiplies the velocity limits of the joints
         and the tcp's.
         """
+        self._tcp.evaluations = self._clearance.evaluations = 0
         found = not_finite(motion)
         if found is not None:
             return found
