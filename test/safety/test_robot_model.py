@@ -292,6 +292,48 @@ class TestReach:
         assert robot.tcp_reach[0] > 1.0
 
 
+TURN_AND_SLIDE = """
+<robot name="turn_and_slide">
+  <link name="base"/><link name="arm"/>
+  <link name="ball"><collision><geometry><sphere radius="0.05"/></geometry></collision></link>
+  <joint name="turn" type="revolute"><parent link="base"/><child link="arm"/>
+    <axis xyz="0 0 1"/><limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
+  <joint name="slide" type="prismatic"><parent link="arm"/><child link="ball"/>
+    <origin xyz="0.1 0 0.7"/><axis xyz="1 0 0"/>
+    <limit lower="-1" upper="1" effort="1" velocity="1"/></joint>
+</robot>"""
+
+
+def turn_and_slide(travel_m: float) -> RobotModel:
+    """Return a ball that slides to ``travel_m`` at most, away from 0.1 m beside a turning axis."""
+    cell = seven_joint_cell(self_collision=None, keep_out={'table': TABLE})
+    limit = example_limit(min_position=-0.2, max_position=travel_m)
+    return RobotModel.from_urdf(TURN_AND_SLIDE, replace(
+        cell, safety=replace(cell.safety, joint_limits={'turn': limit, 'slide': limit}),
+        robot=replace(cell.robot, joints=('turn', 'slide'), base_frame='base', tcp_frame='ball')))
+
+
+class TestSlides:
+
+    def test_what_slides_out_is_reached_further_away(self):
+        robot = turn_and_slide(2.0)
+        assert robot.tcp_reach == pytest.approx((2.1, 1.0))
+        # The farthest point of the ball.
+        assert robot.pair_reach[0] == pytest.approx((2.15, 1.0))
+
+    def test_what_slides_is_moved_by_a_turn_at_least_as_by_the_slide(self):
+        """Near the axis the turn moves it little, but it turns the slide's own speed."""
+        assert turn_and_slide(0.3).tcp_reach == pytest.approx((1.0, 1.0))
+
+    @given(turn=st.floats(-3.0, 3.0), slide=st.floats(-0.2, 0.2), left=st.floats(0.0, 0.1))
+    def test_near_where_it_was_too(self, turn, slide, left):
+        robot = turn_and_slide(0.3)
+        robot.distances(np.array([turn, slide]))
+        [near] = robot.reach_near(np.array([0.1, left]), np.array([0]))
+        assert abs(0.1 + slide + left) + 0.05 <= near[0] + 1e-12
+        assert near[1] == 1.0
+
+
 class TestUrdf:
 
     def test_a_continuous_joint_turns_without_end(self):
