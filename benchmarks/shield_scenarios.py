@@ -28,7 +28,8 @@ from physical_ai_bridge.testing.shield import run
 CHUNK = 50
 COUNTERS = ('totals', 'faults', 'modes', 'reasons', 'executed')
 SHARES = ('position', 'velocity', 'acceleration', 'jerk', 'sampled_velocity',
-          'sampled_acceleration', 'sampled_jerk', 'position_jump', 'velocity_jump')
+          'sampled_acceleration', 'sampled_jerk', 'position_jump', 'velocity_jump', 'tcp_speed',
+          'tcp_outside_m', 'too_close_m')
 
 
 def empty() -> dict:

@@ -7,17 +7,27 @@ import random
 from typing import Any
 
 import numpy as np
-from physical_ai_bridge.contract.cell import Cell, JointLimit, limit_arrays
+from physical_ai_bridge.contract.cell import Box, Cell, JointLimit, limit_arrays, SelfCollision
 from physical_ai_bridge.contract.samples import TrajectoryMessage, TrajectoryPoint
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.policy.reference import ReferenceShaper
 from physical_ai_bridge.runtime.convert import message_from_trajectory
-from physical_ai_bridge.testing.contracts import example_cell
+from physical_ai_bridge.safety.robot_model import RobotModel
+from physical_ai_bridge.testing.robots import (
+    EXAMPLE_IGNORE,
+    EXAMPLE_START,
+    example_urdf,
+    seven_joint_cell,
+    SEVEN_JOINT_START,
+    seven_joint_urdf,
+    wide_cell,
+)
 
 # What a policy may propose besides a smooth motion that goes on from the plan.
 HOSTILE = (
     'random_knots', 'jump', 'chatter', 'frozen', 'not_finite', 'offset', 'too_fast', 'beyond',
     'malformed', 'old', 'at_rest')
+_EVERYWHERE = Box(min=(-10.0,) * 3, max=(10.0,) * 3)
 # What may happen to inputs, to the supervisor, and to the robot.
 EVENTS = (
     'joint_states_starve', 'wrenches_starve', 'emergency_stop_starves', 'emergency_stop_pressed',
@@ -73,46 +83,65 @@ class Scenario:
         proposals = self.hostile if self.hostile_share > 0.0 else ()
         return tuple(sorted({*transport, *proposals, *(e.kind for e in self.events)}))
 
+    def robot(self) -> RobotModel:
+        """Return the model of its robot."""
+        urdf = example_urdf() if len(self.start) == 6 else seven_joint_urdf()
+        return RobotModel.from_urdf(urdf, self.cell)
+
     @property
     def within_its_power(self) -> bool:
         """Whether limits can be kept by the supervisor alone."""
         return not any(event.kind in CONTROLLER_EVENTS for event in self.events)
 
 
-def random_cell(draw: random.Random) -> Cell:
-    """Return a cell of 6 or 7 joints with random limits, all of which can be kept."""
-    names = tuple(f'joint_{k}' for k in range(1, draw.choice((6, 7)) + 1))
+def random_cell(draw: random.Random, *, shapes: bool) -> Cell:
+    """
+    Return a cell with the packaged arm, or one with 7 joints, and random limits to be kept.
+
+    With ``shapes`` its parts keep clear of each other and position limits lie about its start;
+    without, joints have limits anywhere.
+    """
+    six = draw.random() < 0.5
+    cell = (wide_cell if six else seven_joint_cell)(
+        self_collision=SelfCollision(ignore=EXAMPLE_IGNORE if six else ()) if shapes else None)
     limits = {}
-    for name in names:
+    for joint, name in enumerate(cell.robot.joints):
         velocity = 10.0 ** draw.uniform(-0.5, 0.6)
         acceleration = velocity * 10.0 ** draw.uniform(0.1, 1.0)
         jerk = acceleration * 10.0 ** draw.uniform(0.7, 1.6)
         bounds: dict[str, Any] = {'has_position_limits': False}
         if draw.random() < 0.85:
             middle, half = draw.uniform(-1.5, 1.5), 10.0 ** draw.uniform(-0.7, 0.6)
+            if shapes:
+                middle = float((EXAMPLE_START if six else SEVEN_JOINT_START)[joint])
             bounds = {'has_position_limits': True,
                       'min_position': middle - half, 'max_position': middle + half}
         limits[name] = JointLimit(
             has_velocity_limits=True, max_velocity=velocity, has_acceleration_limits=True,
             max_acceleration=acceleration, has_jerk_limits=True, max_jerk=jerk, **bounds)
-    cell = example_cell()
     latency = draw.choice((0.006, 0.01, 0.02))
-    sensors = replace(cell.sensors, cameras={})
+    far = draw.choice((1.2, 10.0))
     return replace(
-        cell, robot=replace(cell.robot, joints=names), sensors=sensors,
+        cell, sensors=replace(cell.sensors, cameras={}),
         controller=replace(cell.controller, latency_s=latency),
-        safety=replace(cell.safety, joint_limits=limits,
-                       step_s=latency + draw.choice((0.0145, 0.02, 0.04, 0.08))))
+        safety=replace(
+            cell.safety, joint_limits=limits, tcp_speed_max_m_s=draw.choice((0.3, 1.5, 100.0)),
+            workspace=Box(min=(-far,) * 3, max=(far,) * 3) if shapes else _EVERYWHERE,
+            step_s=latency + draw.choice((0.0145, 0.02, 0.04, 0.08))))
 
 
 def random_scenario(seed: int) -> Scenario:
     """Return the scenario of a seed: the same seed, the same scenario."""
     draw = random.Random(seed)
-    cell = random_cell(draw)
+    shapes = draw.random() < 0.15
+    cell = random_cell(draw, shapes=shapes)
     limits = limit_arrays(cell)
     low = np.where(np.isfinite(limits.position_min), limits.position_min, -2.0)
     high = np.where(np.isfinite(limits.position_max), limits.position_max, 2.0)
     at = np.array([draw.choice((0.002, 0.5, 0.998, draw.random())) for _ in low])
+    start = low + at * (high - low)
+    if shapes:
+        start = EXAMPLE_START if len(low) == 6 else SEVEN_JOINT_START
     duration_s = draw.uniform(0.3, 1.0)
     kinds = EVENTS + CONTROLLER_EVENTS if draw.random() < 0.3 else EVENTS
     events = tuple(
@@ -131,7 +160,7 @@ def random_scenario(seed: int) -> Scenario:
     longest = cell.controller.latency_s * (0.5 if held_up else 1.0) - 1.0 / cell.controller.rate_hz
     least = draw.choice((0.0, 0.0005, 0.5 * longest))
     return Scenario(
-        seed=seed, cell=cell, start=low + at * (high - low), duration_s=duration_s,
+        seed=seed, cell=cell, start=start, duration_s=duration_s,
         proposal_period_s=draw.choice((0.033, 0.05, 0.1)),
         hostile_share=draw.choice((0.0, 0.0, 0.1, 0.5, 1.0)),
         hostile=tuple(draw.sample(HOSTILE, draw.choice((1, 2, 5)))), events=events,

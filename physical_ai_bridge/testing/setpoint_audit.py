@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from physical_ai_bridge.contract.cell import LimitArrays
+from physical_ai_bridge.contract.cell import Cell, LimitArrays, Safety
 from physical_ai_bridge.contract.clock import NS_PER_S
 from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.simulation.controller import Setpoint
+
+# A length that is computed twice, and a distance of shapes that is iterated for.
+_LENGTH_M, _DISTANCE_M = 1e-9, 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,9 @@ class SetpointUse:
     the acceleration as the jerk that a controller sees in one period, on top of the jerk beside
     it. ``sampled_*`` are differences of what it put out from sample to sample. ``position_jump``
     and ``velocity_jump`` (rad, rad/s) are the largest at any change of trajectories.
+
+    Of the robot, at samples: ``tcp_speed`` from one to the next, how far the tcp was outside the
+    workspace, and, at every fifth, by how much a pair of shapes was closer than allowed, in m.
     """
 
     position: float = 0.0
@@ -32,13 +39,16 @@ class SetpointUse:
     sampled_jerk: float = 0.0
     position_jump: float = 0.0
     velocity_jump: float = 0.0
+    tcp_speed: float = 0.0
+    tcp_outside_m: float = 0.0
+    too_close_m: float = 0.0
 
     def violations(self, tolerance: float, jump_rad: float) -> tuple[str, ...]:
         """Return what went beyond a limit by more than ``tolerance`` of it, or jumped."""
-        shares = [name for name in self.__slots__ if not name.endswith('_jump')]
-        return (*(name for name in shares if not getattr(self, name) <= 1.0 + tolerance),
-                *(() if self.position_jump <= jump_rad else ('position_jump',)),
-                *(() if self.velocity_jump <= 1e3 * jump_rad else ('velocity_jump',)))
+        allowed = {'position_jump': jump_rad, 'velocity_jump': 1e3 * jump_rad,
+                   'tcp_outside_m': _LENGTH_M, 'too_close_m': _DISTANCE_M}
+        return tuple(name for name in self.__slots__
+                     if not getattr(self, name) <= allowed.get(name, 1.0 + tolerance))
 
 
 class SetpointAudit:
@@ -77,8 +87,9 @@ class SetpointAudit:
         """Take what the controller puts out at the next sample."""
         self._rows.append(setpoint)
 
-    def finish(self, now_ns: int) -> SetpointUse:
-        """Return the use up to ``now_ns``."""
+    def finish(self, now_ns: int, cell: Cell | None = None, robot: RobotModel | None = None,
+               ) -> SetpointUse:
+        """Return the use up to ``now_ns``, with that of the robot where there is one."""
         self._close(now_ns)
         self._since_ns = now_ns
         q, v, a = (np.array([row[field] for row in self._rows]) for field in range(3))
@@ -92,7 +103,20 @@ class SetpointAudit:
                     ('sampled_acceleration', v, limits.acceleration),
                     ('sampled_jerk', a, limits.jerk)):
                 self._note(name, np.abs(np.diff(values, axis=0)) / self._period / limit)
+            if cell is not None and robot is not None:
+                self._note_robot(q, cell.safety, robot)
         return SetpointUse(**self._use)
+
+    def _note_robot(self, q: np.ndarray, safety: Safety, robot: RobotModel) -> None:
+        moved = np.append(True, np.any(np.diff(q, axis=0) != 0.0, axis=1))
+        tcp = np.array([robot.tcp(row) for row in q[moved]])
+        speed = np.linalg.norm(np.diff(tcp, axis=0), axis=1) / self._period
+        self._note('tcp_speed', speed / safety.tcp_speed_max_m_s)
+        box = safety.workspace
+        self._note('tcp_outside_m', np.maximum(np.array(box.min) - tcp, tcp - np.array(box.max)))
+        least = np.array([pair.least_m for pair in robot.pairs])
+        for row in q[moved][::5] if len(least) else ():
+            self._note('too_close_m', least - robot.distances(row))
 
     def _note(self, name: str, values: np.ndarray) -> None:
         # NaN stays: np.maximum keeps it.

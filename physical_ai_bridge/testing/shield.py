@@ -13,6 +13,7 @@ from physical_ai_bridge.contract.samples import JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.safety.decision import Decision, Mode
+from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.supervisor import Supervisor
 from physical_ai_bridge.simulation.controller import Acceptance, Setpoint, TrajectoryController
 from physical_ai_bridge.testing.scenarios import (
@@ -68,7 +69,11 @@ class Outcome:
                 *(('raised',) if self.raised else ()))
 
 
-def run(scenario: Scenario, supervise: Callable[[Cell], Supervisor] = Supervisor) -> Outcome:
+# Makes the supervisor of a cell and its robot.
+Supervise = Callable[[Cell, RobotModel], Supervisor]
+
+
+def run(scenario: Scenario, supervise: Supervise = Supervisor) -> Outcome:
     """Run a scenario to its end, and on until the controller is at rest."""
     return _Run(scenario, supervise).outcome()
 
@@ -76,11 +81,12 @@ def run(scenario: Scenario, supervise: Callable[[Cell], Supervisor] = Supervisor
 class _Run:
     """One run: the controller's samples are its clock."""
 
-    def __init__(self, scenario: Scenario, supervise: Callable[[Cell], Supervisor]) -> None:
+    def __init__(self, scenario: Scenario, supervise: Supervise) -> None:
         cell = scenario.cell
         self.scenario, self.cell = scenario, cell
         self.draw = np.random.default_rng(scenario.seed)
-        self.core = supervise(cell)
+        self.robot = scenario.robot()
+        self.core = supervise(cell, self.robot)
         self.policy = AdversarialPolicy(scenario, self.draw)
         self.controller = TrajectoryController(cell.robot.joints)
         self.controller.activate(scenario.start)
@@ -94,8 +100,7 @@ class _Run:
             duplicates=scenario.duplicates, in_order=scenario.in_order)
         self.back: Transport[JointSample] = Transport(
             self.draw, latency_s=scenario.back_s, loss=scenario.loss, duplicates=0.0)
-        self.reports = (cell.controller.state_topic is not None
-                        and hasattr(self.core, 'on_controller_state'))
+        self.reports = cell.controller.state_topic is not None
         self.result = Outcome(seed=scenario.seed, faults=scenario.faults,
                               within_its_power=scenario.within_its_power)
         self.ready_ns = self.latest_ns = 0
@@ -223,7 +228,7 @@ class _Run:
     def upset_controller(self, kind: str, now_ns: int) -> None:
         """Let the controller go its own way; what it does itself counts no more."""
         if self.audit is not None:
-            self.result.use = self.audit.finish(now_ns)
+            self.result.use = self.audit.finish(now_ns, self.cell, self.robot)
             self.audit, self.upset_ns = None, now_ns
         if kind == 'controller_restarted':
             self.controller.restart(self.measured)
@@ -313,6 +318,6 @@ class _Run:
             if now_ns > max(arrived_ns, self.executed.end_ns):
                 break
         if self.audit is not None:
-            self.result.use = self.audit.finish(now_ns)
+            self.result.use = self.audit.finish(now_ns, self.cell, self.robot)
         self.result.rest = (self.controller.speed_scaling != 1.0
                             or bool(np.abs(self.velocity).max() <= 1e-12))
