@@ -717,7 +717,6 @@ class TestSystem:
         robot.clock.advance(1.0)
         assert_stops(robot, Reason.TICK_OVERRUN)
 
-    @pytest.mark.skip(reason='late ticks are not counted yet')
     def test_ticks_come_late_again_and_again(self, robot):
         for index in range(2 * DOGS.late_ticks):
             if index % 5 == 0:
