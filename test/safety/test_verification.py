@@ -241,6 +241,13 @@ class TestKeepOut:
         assert found.what.endswith('and the keep-out box wall')
         assert 'at least 0 mm is wanted' in str(found)
 
+    @pytest.mark.parametrize('angle', [0.4, 1.2])
+    def test_a_thin_box_on_either_side_of_the_middle_knot_is_found(self, angle):
+        robot = example_robot(loose_cell())
+        cell = loose_cell(keep_out={'wall': wall(robot, 0.001, angle)})
+        ends = EXAMPLE_START + np.outer((0.0, 0.8, 1.6), np.eye(6)[0])
+        assert breach(cell, through([0.0, 0.05, 0.1], *ends)) is Reason.KEEP_OUT
+
     def test_a_box_that_is_touched_only_half_way_between_two_knots_is_found(self):
         robot = example_robot(loose_cell())
         motion = swing(0, 0.5, 1.0)
