@@ -241,12 +241,16 @@ class TestKeepOut:
         assert found.what.endswith('and the keep-out box wall')
         assert 'at least 0 mm is wanted' in str(found)
 
-    @pytest.mark.parametrize('angle', [0.4, 1.2])
-    def test_a_thin_box_on_either_side_of_the_middle_knot_is_found(self, angle):
-        robot = example_robot(loose_cell())
-        cell = loose_cell(keep_out={'wall': wall(robot, 0.001, angle)})
-        ends = EXAMPLE_START + np.outer((0.0, 0.8, 1.6), np.eye(6)[0])
+    @pytest.mark.parametrize(('angle', 'half'), [(0.3, 0), (1.5, 1)])
+    def test_a_box_in_either_half_of_a_motion_is_found(self, angle, half):
+        ends = EXAMPLE_START + np.outer((0.0, 0.9, 1.8), np.eye(6)[0])
+        x, y, z = example_robot(loose_cell()).tcp(EXAMPLE_START + angle * np.eye(6)[0])
+        cell = loose_cell(keep_out={'post': Box(
+            min=(x - 0.005, y - 0.005, z - 0.2), max=(x + 0.005, y + 0.005, z))})
         assert breach(cell, through([0.0, 0.05, 0.1], *ends)) is Reason.KEEP_OUT
+        for index in (0, 1):
+            found = breach(cell, through([0.0, 0.05], *ends[index:index + 2]))
+            assert found is (Reason.KEEP_OUT if index == half else None)
 
     def test_a_box_that_is_touched_only_half_way_between_two_knots_is_found(self):
         robot = example_robot(loose_cell())
