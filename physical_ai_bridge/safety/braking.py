@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.trajectory import JointMotion, Trajectory
@@ -10,32 +11,15 @@ from physical_ai_bridge.safety.profiles import Phases, phases_of, sample_profile
 import ruckig
 
 
-def brake(
-        stamp_ns: int, joint_names: tuple[str, ...], state: JointMotion, limits: LimitArrays,
-) -> Trajectory:
-    """
-    Return the motion from ``state`` at ``stamp_ns`` to rest, each joint as fast as its limits let.
+class StopPlanner(Protocol):
+    """Plans a stop; it may find none, or raise ruckig.RuckigError."""
 
-    Joints stop independently: a common duration would make the faster ones brake longer than
-    they need. Knots stand at every change of jerk, so that the cubics between them are the
-    profile itself. ``limits`` are those to plan with: see ``profiles.inset``.
-    """
-    try:
-        phases = _ruckig_phases(state, limits)
-    except ruckig.RuckigError:
-        phases = None
-    if phases is None:
-        phases = [
-            closed_form_stop(float(v), float(a), float(a_max), float(j_max))
-            for v, a, a_max, j_max in zip(
-                state.velocity, state.acceleration, limits.acceleration, limits.jerk,
-                strict=True)]
-    motion = sample_profiles(stamp_ns, joint_names, state, phases)
-    motion.velocities[-1] = 0.0
-    return motion
+    def __call__(self, state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+        """Return each joint's phases from ``state`` to rest, or None."""
+        ...
 
 
-def _ruckig_phases(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+def ruckig_stop(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
     """Return each joint's phases as ruckig plans them, or None where it finds none."""
     joints = len(state.position)
     wanted = ruckig.InputParameter(joints)
@@ -52,6 +36,33 @@ def _ruckig_phases(state: JointMotion, limits: LimitArrays) -> list[Phases] | No
     if ruckig.Ruckig(joints).calculate(wanted, planned) != ruckig.Result.Working:
         return None
     return [phases_of(profile) for profile in planned.profiles[0]]
+
+
+def brake(
+        stamp_ns: int, joint_names: tuple[str, ...], state: JointMotion, limits: LimitArrays,
+        planner: StopPlanner = ruckig_stop,
+) -> Trajectory:
+    """
+    Return the motion from ``state`` at ``stamp_ns`` to rest, each joint as fast as its limits let.
+
+    Joints stop independently: a common duration would make the faster ones brake longer than
+    they need. Knots stand at every change of jerk, so that the cubics between them are the
+    profile itself. ``limits`` are those to plan with: see ``profiles.inset``. Where ``planner``
+    fails, the stop is computed in closed form.
+    """
+    try:
+        phases = planner(state, limits)
+    except ruckig.RuckigError:
+        phases = None
+    if phases is None:
+        phases = [
+            closed_form_stop(float(v), float(a), float(a_max), float(j_max))
+            for v, a, a_max, j_max in zip(
+                state.velocity, state.acceleration, limits.acceleration, limits.jerk,
+                strict=True)]
+    motion = sample_profiles(stamp_ns, joint_names, state, phases)
+    motion.velocities[-1] = 0.0
+    return motion
 
 
 def closed_form_stop(v: float, a: float, a_max: float, j_max: float) -> Phases:

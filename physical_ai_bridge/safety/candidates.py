@@ -6,182 +6,274 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from physical_ai_bridge.contract.cell import Cell, limit_arrays, LimitArrays
-from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
+from physical_ai_bridge.contract.cell import Cell, LimitArrays
+from physical_ai_bridge.contract.clock import seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.contract.trajectory import JointMotion, MIN_KNOT_SPACING_NS, Trajectory
 from physical_ai_bridge.safety.braking import brake
-from physical_ai_bridge.safety.limits import check_limits, Violation
-from physical_ai_bridge.safety.profiles import inset, phases_of, sample_profiles
-import ruckig
+from physical_ai_bridge.safety.leads import approach, joins
+from physical_ai_bridge.safety.limits import Violation
+from physical_ai_bridge.safety.plans import Blocked, Passed, Plan, Tail
+from physical_ai_bridge.safety.profiles import inset
+from physical_ai_bridge.safety.retiming import brake_along, retime
+from physical_ai_bridge.safety.trials import Check, JointLimits, SpeedUse, Trials
 
 # Where plan and proposal agree this well (rad, rad/s, rad/s²) the one goes on as the other.
 _SAME_POSITION, _SAME_VELOCITY, _SAME_ACCELERATION = 1e-9, 1e-8, 1e-3
-# In what time the plan is led onto the proposal: the first that the limits allow.
-_JOIN_S = (0.1, 0.2, 0.4)
-# Where it cannot be joined, or breaks a limit, it is approached at these shares of its speed.
-_SCALES = (1.0, 0.75, 0.5, 0.25)
-_APPROACH_S = 0.1
+# The rungs below full speed. Where a speed limit tells how much is too much, the first of them is
+# that, with some room.
+_SLOWER = (0.75, 0.5, 0.25)
+_ROOM, _SLOWEST = 0.95, 0.05
 # A stop that ends no sooner than the plan by this much is not worth a command.
 _WORTH_A_STOP_NS = seconds_to_ns(0.005)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passed:
-    """
-    A verified candidate.
-
-    ``path`` is what it follows, to be followed on: the proposal, or the way onto it, joined at
-    ``joined_ns``, and then the proposal. ``scale`` is the share of the proposed speed; ``reason``
-    is OK where the proposal passes unchanged, else what kept it from it, with ``detail``.
-    """
-
-    motion: Trajectory
-    path: Trajectory
-    joined_ns: int
-    scale: float
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """No candidate is within limits: the plan is left to come to rest."""
-
-    reason: Reason
-    detail: str
+# A stop keeps to the path unless that takes this much longer than braking joint by joint.
+_WORTH_THE_PATH_NS = seconds_to_ns(0.05)
+_SPEED = (Reason.VELOCITY_LIMIT, Reason.TCP_SPEED_LIMIT)
+_SMOOTHNESS = (Reason.ACCELERATION_LIMIT, Reason.JERK_LIMIT)
+_OF_JOINTS = (Reason.POSITION_LIMIT, Reason.VELOCITY_LIMIT, *_SMOOTHNESS)
 
 
 class Candidates:
-    """Builds and verifies candidates for one cell."""
+    """
+    Builds and verifies candidates for one cell; it keeps nothing between calls.
 
-    def __init__(self, cell: Cell) -> None:
-        self.joints = cell.robot.joints
-        self.limits: LimitArrays = limit_arrays(cell)
-        self._resolution_s = 1.0 / cell.controller.rate_hz
-        self._within = inset(self.limits, self._resolution_s)
-        self._latency_ns = seconds_to_ns(cell.controller.latency_s)
-        self._step_ns = seconds_to_ns(cell.safety.step_s)
+    ``check`` verifies whole motions, and what it has not passed is not returned. ``speed_use`` is
+    how much of its speed limits a state uses. Without them joint limits alone are held. At most
+    ``MOST_CHECKS`` motions are verified in one ``follow``, two in one ``stop``.
+    """
 
-    def check(self, motion: Trajectory) -> Violation | None:
-        """Verify a whole motion: the one place through which every command goes."""
-        return check_limits(motion, self.limits, resolution_s=self._resolution_s)
+    MOST_CHECKS = 16
 
-    def follow(self, plan: Trajectory, proposal: Trajectory, now_ns: int) -> Passed | Blocked:
+    def __init__(
+            self, cell: Cell, check: Check | None = None, speed_use: SpeedUse | None = None,
+    ) -> None:
+        self.joints = JointLimits(cell)
+        self.within: LimitArrays = inset(self.joints.arrays, self.joints.resolution_s)
+        self.latency_ns = seconds_to_ns(cell.controller.latency_s)
+        self.step_ns = seconds_to_ns(cell.safety.step_s)
+        self._check = check or self.joints.check
+        self._speed_use = speed_use or self.joints.speed_use
+
+    def follow(
+            self, plan: Plan, path: Trajectory, now_ns: int, *, speed_share: float = 1.0,
+    ) -> Passed | Blocked:
         """
-        Return the best verified candidate that follows ``proposal``, going on from ``plan``.
+        Return the best verified candidate that follows ``path``, going on from ``plan``.
 
-        First the proposal unchanged. Where it does not go on from the plan, the plan is led onto
-        it under the limits, and goes on as the proposal from where they meet. Where that is not
-        possible, or where the proposal breaks a limit, the plan approaches it at full speed and
-        then at slower ones.
+        First the path unchanged. Where that does not go on from the plan, or is not smooth
+        enough, the plan is led onto it at full speed. Where it breaks another limit, it is
+        followed at slower rates, along the same points; where it cannot be joined, it is
+        approached at shares of its speed. Last, the plan brakes now. ``speed_share`` multiplies
+        the speed limits of joints and tcp; what is faster already comes down: see ``Trials``.
         """
-        obstacle: Violation | None = None
-        unchanged = self._unchanged(plan, proposal, now_ns)
-        if unchanged is not None:
-            obstacle = self.check(unchanged)
-            if obstacle is None:
-                return Passed(unchanged, proposal, 0, 1.0, Reason.OK, '')
-        reason = obstacle.reason if obstacle else Reason.JOINING
-        detail = str(obstacle) if obstacle else Reason.JOINING.meaning
-        for scale, lead, path in self._leads(plan, proposal, now_ns):
-            motion = self._with_brake(plan, lead, now_ns)
-            worse = self.check(motion)
-            if worse is None:
-                return Passed(motion, path, lead.end_ns, scale, reason, detail)
-            obstacle = obstacle or worse
-        if obstacle is None:
-            return Blocked(reason, 'no motion within the limits leads onto the proposal')
-        return Blocked(obstacle.reason, str(obstacle))
+        motion = plan.motion
+        join_ns = self._join(motion, path, now_ns)
+        leave_ns = motion.snap(now_ns + self.latency_ns) if join_ns is None else join_ns
+        begin_ns = _begin(motion, now_ns)
+        trials = Trials(self._check, self._speed_use, motion, begin_ns, leave_ns, speed_share,
+                        self.within)
+        search = _Search(self, plan, path, now_ns, begin_ns, leave_ns, trials)
+        rungs = search.approaches() if join_ns is None else search.along_the_path()
+        found = next((rung for rung in rungs if rung is not None), None)
+        return search.blocked() if found is None else found
 
-    def stop(self, plan: Trajectory, now_ns: int) -> Trajectory | None:
-        """Return the verified motion that brakes now, or None where the plan's own end is best."""
-        begin, leave = _begin(plan, now_ns), plan.snap(now_ns + self._latency_ns)
-        if leave >= plan.end_ns:
+    def stop(self, plan: Plan, path: Trajectory | None, now_ns: int) -> Passed | None:
+        """
+        Return the verified motion that brakes now, or None where the plan's own end is best.
+
+        It brakes along the path that the plan is on (where the plan does not know, that is
+        ``path`` if it goes on as that), unless braking joint by joint is sooner by 50 ms: then the
+        path bends too much, or asks for too much already, to be braked on.
+        """
+        motion = plan.motion
+        leave_ns = motion.snap(now_ns + self.latency_ns)
+        begin_ns = _begin(motion, now_ns)
+        if plan.path is None and path is not None and (
+                path.start_ns <= leave_ns < path.end_ns
+                and _same(motion.at(leave_ns), path.at(leave_ns))):
+            plan = Plan(motion, path, leave_ns)
+        trials = Trials(
+            self._check, self._speed_use, motion, begin_ns, leave_ns, 1.0, self.within)
+        return _Search(self, plan, motion, now_ns, begin_ns, leave_ns, trials).stop()
+
+    def exhausted(self, path: Trajectory, now_ns: int) -> bool:
+        """Tell whether nothing of ``path`` is left to follow."""
+        return path.end_ns <= now_ns + self.latency_ns + MIN_KNOT_SPACING_NS
+
+    def _join(self, motion: Trajectory, path: Trajectory, now_ns: int) -> int | None:
+        """Return the instant from which the motion goes on as the path; None if it does not."""
+        earliest = max(now_ns + self.latency_ns, path.start_ns)
+        join = max(motion.snap(path.snap(earliest)), path.start_ns)
+        end = min(path.snap(now_ns + self.latency_ns + self.step_ns), path.end_ns)
+        if end - join <= MIN_KNOT_SPACING_NS or not _same(motion.at(join), path.at(join)):
             return None
-        motion = plan.cut(begin, leave).then(
-            brake(leave, self.joints, plan.at(leave), self._within))
-        sooner_ns = plan.end_ns - motion.end_ns
-        if sooner_ns < _WORTH_A_STOP_NS or self.check(motion) is not None:
-            return None
-        return motion
+        return join
 
-    def exhausted(self, proposal: Trajectory, now_ns: int) -> bool:
-        """Tell whether nothing of ``proposal`` is left to follow."""
-        return proposal.end_ns <= now_ns + self._latency_ns + MIN_KNOT_SPACING_NS
 
-    def _unchanged(
-            self, plan: Trajectory, proposal: Trajectory, now_ns: int) -> Trajectory | None:
-        """Return committed plan, proposal, brake; None where the two do not meet."""
-        earliest = max(now_ns + self._latency_ns, proposal.start_ns)
-        join = max(plan.snap(proposal.snap(earliest)), proposal.start_ns)
-        end = min(proposal.snap(now_ns + self._latency_ns + self._step_ns), proposal.end_ns)
-        if end - join <= MIN_KNOT_SPACING_NS or not _same(plan.at(join), proposal.at(join)):
-            return None
-        return (plan.cut(_begin(plan, now_ns), join)
-                .then(proposal.cut(join, end))
-                .then(brake(end, self.joints, proposal.at(end), self._within)))
+@dataclass(slots=True)
+class _Search:
+    """One search for a motion that goes on from ``plan``, which it leaves at ``leave_ns``."""
 
-    def _leads(
-            self, plan: Trajectory, proposal: Trajectory, now_ns: int,
-    ) -> Iterator[tuple[float, Trajectory, Trajectory]]:
-        """Yield (scale, lead, path) from the plan towards the proposal, the best first."""
-        leave = plan.snap(now_ns + self._latency_ns)
-        state = plan.at(leave)
-        for duration_s in _JOIN_S:
-            meet = proposal.snap(leave + seconds_to_ns(duration_s))
-            if not proposal.start_ns <= meet < proposal.end_ns - MIN_KNOT_SPACING_NS:
-                continue
-            lead = self._lead(leave, state, proposal.at(meet), 1.0, (meet - leave) / NS_PER_S)
-            if lead is not None and abs(lead.end_ns - meet) <= 1:
-                lead.times_ns[-1] = meet - leave
-                yield 1.0, lead, lead.then(proposal.cut(meet, proposal.end_ns))
-        for scale in _SCALES:
-            goal_ns = max(leave + round(scale * _APPROACH_S * NS_PER_S), proposal.start_ns)
-            lead = self._lead(leave, state, proposal.at(goal_ns), scale, _APPROACH_S)
+    owner: Candidates
+    plan: Plan
+    path: Trajectory
+    now_ns: int
+    begin_ns: int
+    leave_ns: int
+    trials: Trials
+
+    def along_the_path(self) -> Iterator[Passed | None]:
+        """Yield what there is, the best first, where the plan goes on as the path."""
+        path, limits = self.path, self.owner.joints.arrays
+        yield self._step(path, path, path, 1.0, 0)
+        obstacle = self.trials.obstacle
+        if obstacle.reason in _SMOOTHNESS:
+            yield from self._joins()
+        for rate in _rates(obstacle):
+            slower = retime(path, self.leave_ns, rate, limits)
+            if slower is not None:
+                yield self._step(slower, slower, slower, rate, slower.end_ns)
+        yield self._brakes(Plan(self.plan.motion, path, self.leave_ns))
+
+    def approaches(self) -> Iterator[Passed | None]:
+        """Yield what there is, the best first, where the plan has to be led onto the path."""
+        owner = self.owner
+        yield from self._joins()
+        state = self.plan.motion.at(self.leave_ns)
+        for scale in (1.0, *_SLOWER):
+            lead = approach(
+                self.leave_ns, state, self.path, scale, owner.joints.arrays, owner.within)
             if lead is not None:
-                yield scale, lead, proposal
+                yield self._step(
+                    lead.motion, lead.onwards, self.path, scale, lead.motion.end_ns)
+        yield self._brakes(self.plan)
 
-    def _with_brake(self, plan: Trajectory, lead: Trajectory, now_ns: int) -> Trajectory:
-        """Return committed plan, one step of ``lead``, brake."""
-        end = min(lead.snap(lead.start_ns + self._step_ns), lead.end_ns)
-        step = lead if end == lead.end_ns else lead.cut(lead.start_ns, end)
-        return (plan.cut(_begin(plan, now_ns), lead.start_ns)
-                .then(step)
-                .then(brake(end, self.joints, lead.at(end), self._within)))
+    def stop(self) -> Passed | None:
+        """Return the motion that brakes now, or None."""
+        return self._brakes(self.plan)
 
-    def _lead(
-            self, leave_ns: int, state: JointMotion, goal: JointMotion, scale: float,
-            duration_s: float,
-    ) -> Trajectory | None:
+    def blocked(self) -> Blocked:
+        """Return why nothing was found."""
+        obstacle, checks = self.trials.obstacle, self.trials.count
+        if obstacle is None:
+            return Blocked(
+                Reason.JOINING, 'no motion within the limits leads onto the proposal', checks)
+        return Blocked(obstacle.reason, str(obstacle), checks)
+
+    def _joins(self) -> Iterator[Passed | None]:
+        """Yield what leads onto the path at full speed."""
+        owner, state = self.owner, self.plan.motion.at(self.leave_ns)
+        for lead in joins(
+                self.leave_ns, state, self.path, owner.joints.arrays, owner.within):
+            yield self._step(lead.motion, lead.onwards, lead.onwards, 1.0, lead.motion.end_ns)
+
+    def _step(
+            self, step: Trajectory, onwards: Trajectory, follow: Trajectory, scale: float,
+            joined_ns: int,
+    ) -> Passed | None:
         """
-        Return the motion from ``state`` to ``goal`` within limits, or None if there is none.
+        Return the verified motion of what is committed, one step, and a brake, or None.
 
-        It takes ``duration_s`` where the limits allow that, else longer.
+        ``onwards`` goes on from the step, ``follow`` is to be followed on.
         """
-        joints = len(self.joints)
-        wanted = ruckig.InputParameter(joints)
-        wanted.current_position = state.position.tolist()
-        wanted.current_velocity = state.velocity.tolist()
-        wanted.current_acceleration = state.acceleration.tolist()
-        wanted.target_position = np.clip(
-            goal.position, self.limits.position_min, self.limits.position_max).tolist()
-        wanted.target_velocity = (scale * goal.velocity).tolist()
-        wanted.target_acceleration = (scale * scale * goal.acceleration).tolist()
-        wanted.max_velocity = self._within.velocity.tolist()
-        wanted.max_acceleration = self._within.acceleration.tolist()
-        wanted.max_jerk = self._within.jerk.tolist()
-        wanted.minimum_duration = duration_s
-        planned = ruckig.Trajectory(joints)
-        try:
-            result = ruckig.Ruckig(joints).calculate(wanted, planned)
-        except ruckig.RuckigError:
+        owner, trials = self.owner, self.trials
+        end_ns = self._end_of(step)
+        head = self._committed().then(step.cut(self.leave_ns, end_ns))
+        if not trials.comes_down(head):
             return None
-        if result != ruckig.Result.Working:
+        obstacle = trials.obstacle
+        for tail, brakes in self._tails(onwards, end_ns):
+            motion = _braked(head, brakes)
+            found = trials.check(motion)
+            if found is None:
+                return self._passed(
+                    Plan(motion, onwards, end_ns), follow, joined_ns, scale, obstacle, tail)
+            if found.reason in _OF_JOINTS and trials.to_blame(head, owner.joints):
+                break
+        return None
+
+    def _tails(
+            self, onwards: Trajectory, end_ns: int) -> Iterator[tuple[Tail, Trajectory]]:
+        """Yield the brakes from ``end_ns`` on: along the path where there is one, then apart."""
+        owner = self.owner
+        along = brake_along(onwards, end_ns, owner.joints.arrays)
+        if along is not None:
+            yield 'path', along
+        yield 'joints', brake(end_ns, onwards.joint_names, onwards.at(end_ns), owner.within)
+
+    def _brakes(self, plan: Plan) -> Passed | None:
+        """Return the verified motion that brakes from ``leave_ns`` on, where that is worth it."""
+        owner, motion, leave_ns = self.owner, plan.motion, self.leave_ns
+        if leave_ns >= motion.end_ns:
             return None
-        lead = sample_profiles(
-            leave_ns, self.joints, state, [phases_of(profile) for profile in planned.profiles[0]])
-        return lead if len(lead.times_ns) > 1 else None
+        along = brake_along(self._onwards(plan), leave_ns, owner.joints.arrays)
+        apart = brake(leave_ns, motion.joint_names, motion.at(leave_ns), owner.within)
+        options: list[tuple[Tail, Trajectory]] = [('joints', apart)]
+        best_ns = motion.end_ns
+        if along is not None:
+            best_ns = min(best_ns, along.end_ns)
+            options.append(('path', along))
+        if best_ns - apart.end_ns <= _WORTH_THE_PATH_NS:
+            options.reverse()
+            if motion.end_ns - best_ns < _WORTH_A_STOP_NS:
+                return None
+        obstacle = self.trials.obstacle
+        for tail, brakes in options:
+            if motion.end_ns - brakes.end_ns < _WORTH_A_STOP_NS:
+                continue
+            braked = _braked(self._committed(), brakes)
+            if self.trials.check(braked) is None:
+                return self._passed(
+                    Plan(braked, braked, braked.end_ns), braked, braked.end_ns, 0.0, obstacle,
+                    tail)
+        return None
+
+    def _onwards(self, plan: Plan) -> Trajectory:
+        """Return what ``plan`` is on when it is left, as far as that goes."""
+        motion, path = plan.motion, plan.path
+        if path is None or max(self.leave_ns, path.start_ns) > plan.tail_ns:
+            return motion
+        if path.start_ns <= self.leave_ns:
+            return path
+        return motion.cut(self.leave_ns, path.start_ns).then(path)
+
+    def _passed(
+            self, plan: Plan, follow: Trajectory, joined_ns: int, scale: float,
+            obstacle: Violation | None, tail: Tail,
+    ) -> Passed:
+        before = self.plan
+        diverges_ns = self.leave_ns
+        if plan.path is before.path and plan.path is not None:
+            diverges_ns = max(diverges_ns, min(before.tail_ns, plan.tail_ns))
+        if obstacle is not None:
+            reason, detail = obstacle.reason, str(obstacle)
+        elif joined_ns and scale:
+            reason, detail = Reason.JOINING, Reason.JOINING.meaning
+        else:
+            reason, detail = Reason.OK, ''
+        return Passed(plan, follow, joined_ns, scale, reason, detail, diverges_ns, tail,
+                      self.trials.count)
+
+    def _committed(self) -> Trajectory:
+        return self.plan.motion.cut(self.begin_ns, self.leave_ns)
+
+    def _end_of(self, step: Trajectory) -> int:
+        owner = self.owner
+        return min(step.snap(self.now_ns + owner.latency_ns + owner.step_ns), step.end_ns)
+
+
+def _braked(head: Trajectory, brakes: Trajectory) -> Trajectory:
+    motion = head.then(brakes)
+    motion.velocities[-1] = brakes.velocities[-1]
+    return motion
+
+
+def _rates(obstacle: Violation) -> tuple[float, ...]:
+    """Return the rates to try, the fastest first."""
+    if obstacle.reason in _SPEED and obstacle.value > obstacle.limit:
+        rate = max(_ROOM * obstacle.limit / obstacle.value, _SLOWEST)
+        return (rate, *(slower for slower in _SLOWER if slower < rate))
+    return _SLOWER
 
 
 def _begin(plan: Trajectory, now_ns: int) -> int:

@@ -11,6 +11,7 @@ from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import JointSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.safety.anchor import Anchor
+from physical_ai_bridge.safety.plans import Passed, Plan
 from physical_ai_bridge.safety.watch import REST_S, Watch
 
 # Standing still has no end that a controller could take; give it one.
@@ -32,13 +33,16 @@ class Execution:
         if shadow:
             cell = replace(cell, controller=replace(cell.controller, state_topic=None))
         self._anchor = Anchor(cell)
-        self._newest: Trajectory | None = None
-        self._before: Trajectory | None = None
+        self._newest: Plan | None = None
+        self._before: Plan | None = None
 
     @property
-    def plan(self) -> Trajectory | None:
+    def plan(self) -> Plan | None:
         """What the next command goes on from; None before ``take_over`` and where it is lost."""
-        return self._anchor.plan
+        motion = self._anchor.plan
+        if motion is None or (self._newest is not None and motion is self._newest.motion):
+            return None if motion is None else self._newest
+        return Plan(motion)  # an older one: the newest was lost
 
     def take_over(self, now: Instant) -> Trajectory:
         """Return the command that holds the robot where it stands."""
@@ -51,13 +55,13 @@ class Execution:
             at.stamp_ns, at.joint_names, np.array([0, seconds_to_ns(_HOLD_S)]),
             np.repeat(at.positions, 2, axis=0), np.repeat(at.velocities, 2, axis=0))
         self._anchor.begin(hold, now)
-        self._newest, self._before = hold, None
+        self._newest, self._before = Plan(hold), None
         return hold
 
-    def sent(self, motion: Trajectory, diverges_ns: int, now: Instant) -> None:
-        """Take note of a command, which goes on from ``plan`` and is the same until then."""
-        self._before, self._newest = self._newest, motion
-        self._anchor.published(motion, diverges_ns, now)
+    def sent(self, passed: Passed, now: Instant) -> None:
+        """Take note of a command, which goes on from ``plan``."""
+        self._before, self._newest = self._newest, passed.plan
+        self._anchor.published(passed.motion, passed.diverges_ns, now)
 
     def withdraw(self) -> bool:
         """Take the last ``sent`` back; False where that was none, but a ``take_over``."""
@@ -67,11 +71,18 @@ class Execution:
         self._newest, self._before = self._before, None
         return True
 
-    def on_controller_state(self, sample: JointSample, now: Instant) -> None:
-        """Take the reference that the controller reports."""
+    @property
+    def held(self) -> bool:
+        """Whether the robot was taken over and is not lost, so that something holds it."""
+        return not self._shadow and self._anchor.plan is not None
+
+    def on_controller_state(self, sample: JointSample, now: Instant) -> bool:
+        """Take the reference that the controller reports; True where that is a new cause."""
+        before = self._anchor.cause(now)
         refusal = self._anchor.on_controller_state(sample, now)
         if refusal is not None:
             self._watch.refuse(refusal)
+        return before is None and self._anchor.cause(now) is not None
 
     def free(self, now: Instant) -> bool:
         """Tell whether a command sent now goes on from what is executed, whatever got lost."""
@@ -86,9 +97,10 @@ class Execution:
         return self._anchor.cause(now)
 
     def _gone_back(self, now: Instant) -> Refusal | None:
-        if self._newest is None or self._newest.start_ns <= now.ros_ns:
+        newest = self._newest
+        if newest is None or newest.motion.start_ns <= now.ros_ns:
             return None
-        ahead_s = (self._newest.start_ns - now.ros_ns) / NS_PER_S
+        ahead_s = (newest.motion.start_ns - now.ros_ns) / NS_PER_S
         return Refusal(Reason.CLOCK_STEPPED,
                        f'ROS time went back: the last command begins {ahead_s:.3f} s from now')
 
@@ -118,12 +130,13 @@ class Execution:
     def playing(self, now: Instant) -> bool:
         """Tell whether the last command has begun, and has not come to its end."""
         newest = self._newest
-        return newest is not None and newest.start_ns <= now.ros_ns < newest.end_ns
+        return (newest is not None
+                and newest.motion.start_ns <= now.ros_ns < newest.motion.end_ns)
 
     def over(self, now: Instant, since_ns: int) -> bool:
         """Tell whether all that was sent is over, also by the steady clock from ``since_ns`` on."""
-        newest = self._newest
-        if newest is None:
+        if self._newest is None:
             return True
-        lasts_ns = max(newest.end_ns - newest.stamp_ns, 0) + _REST_NS
+        motion = self._newest.motion
+        lasts_ns = max(motion.end_ns - motion.stamp_ns, 0) + _REST_NS
         return now.steady_ns - since_ns > lasts_ns and not self.playing(now)

@@ -9,9 +9,10 @@ from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import JointSample, TrajectoryMessage, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
-from physical_ai_bridge.safety.candidates import Blocked, Candidates, Passed
+from physical_ai_bridge.safety.candidates import Candidates
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
 from physical_ai_bridge.safety.execution import Execution
+from physical_ai_bridge.safety.plans import Blocked, Passed
 from physical_ai_bridge.safety.proposals import Proposals
 from physical_ai_bridge.safety.publishers import PublisherWatch
 from physical_ai_bridge.safety.ramp import Ramp
@@ -39,7 +40,8 @@ class Supervisor:
             self, cell: Cell, robot: RobotModel, authority: Authority = Authority.LIVE) -> None:
         self._cell = cell
         self._next_authority = authority
-        self._candidates = Candidates(cell, Verification(cell, robot).check)
+        verification = Verification(cell, robot)
+        self._candidates = Candidates(cell, verification.check, verification.speed_use)
         self._begin()
 
     def _begin(self) -> None:
@@ -69,7 +71,7 @@ class Supervisor:
         The controller goes on with what it has, which ends at rest. A shell whose tick was held up
         by more than ``command_expires_ns`` calls this instead of publishing.
         """
-        if not self._execution.withdraw():
+        if decision.command is None or not self._execution.withdraw():
             return decision  # taking over where the robot stands is as right a little later
         held_up_s = (now.steady_ns - decision.now.steady_ns) / NS_PER_S
         self._watch.refuse(Refusal(
@@ -84,7 +86,8 @@ class Supervisor:
     @property
     def plan(self) -> Trajectory | None:
         """What the controller is executing, as far as is known; None before READY."""
-        return self._execution.plan
+        plan = self._execution.plan
+        return None if plan is None else plan.motion
 
     @property
     def refusals(self) -> dict[Reason, int]:
@@ -124,9 +127,8 @@ class Supervisor:
         return False
 
     def on_controller_state(self, sample: JointSample, now: Instant) -> bool:
-        """Take the reference that the controller reports: which of the plans it executes."""
-        self._execution.on_controller_state(sample, now)
-        return False
+        """Take the reference that the controller reports; a new cause wants a tick at once."""
+        return self._execution.on_controller_state(sample, now)
 
     def on_wrench(self, sensor: str, sample: WrenchSample, now: Instant) -> bool:
         """Take a wrench; a force above its limit wants a tick at once."""
@@ -152,7 +154,7 @@ class Supervisor:
         if not self._active:
             return False
         # What moves the robot that a shadow runs beside is not its plan.
-        plan = None if self._authority is Authority.SHADOW else self._execution.plan
+        plan = None if self._authority is Authority.SHADOW else self.plan
         if not self._proposals.take(message, plan, now):
             return False
         self._joined_ns = 0
@@ -240,7 +242,8 @@ class Supervisor:
             self._enter(Mode.INACTIVE, cause.reason, cause.detail)
             return None
         self._get_ready(now, 'holding')
-        return self._execution.take_over(now)
+        # After a pause of an input the controller still holds the end of what it was sent.
+        return None if self._execution.held else self._execution.take_over(now)
 
     def _get_ready(self, now: Instant, detail: str) -> None:
         """Wait for a proposal; those of observations from before now are not followed."""
@@ -255,7 +258,7 @@ class Supervisor:
         if proposal is None or plan is None:
             return self._decide(now, None)
         if self._candidates.exhausted(proposal, now.ros_ns):
-            if not proposal.velocities[-1].any() and now.ros_ns >= plan.end_ns:
+            if not proposal.velocities[-1].any() and now.ros_ns >= plan.motion.end_ns:
                 self._proposals.drop()
                 self._enter(Mode.READY, Reason.OK, 'the proposal has come to its end, at rest')
             return self._decide(now, None)
@@ -267,8 +270,9 @@ class Supervisor:
         if isinstance(found, Blocked):
             self._limit(found, slow)
             return self._decide(now, None, observed_ns)
-        self._execution.sent(found.motion, found.diverges_ns, now)
-        self._proposals.newest = found.path
+        self._execution.sent(found, now)
+        if found.scale > 0.0:
+            self._proposals.newest = found.path
         if found.reason is not Reason.OK:
             self._joined_ns = found.joined_ns
             self._limit(found, slow)
@@ -303,8 +307,8 @@ class Supervisor:
         stop = self._candidates.stop(self._execution.plan, self._proposals.newest, now.ros_ns)
         if stop is None:
             return None
-        self._execution.sent(stop, now.ros_ns + seconds_to_ns(self._cell.controller.latency_s), now)
-        return stop
+        self._execution.sent(stop, now)
+        return stop.motion
 
     def _standing(self, now: Instant) -> bool:
         """Tell whether the stop is over: the plan has ended, and the robot is seen at rest."""

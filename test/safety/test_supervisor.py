@@ -364,7 +364,7 @@ def test_a_stop_that_was_held_up_is_sent_with_the_next_tick(robot):
     robot.move_to(GOAL * 3, 30)
     robot.supervisor.stop(robot.clock.now)
     held_up = robot.supervisor.tick(robot.clock.now)
-    robot.supervisor.withdraw(held_up, robot.clock.advance(0.02))
+    robot.supervisor.withdraw(held_up, robot.clock.advance(0.011))
     robot.sense()
     decision = robot.apply(robot.supervisor.tick(robot.clock.now))
     assert decision.mode is Mode.STOPPING
