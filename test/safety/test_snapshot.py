@@ -142,7 +142,7 @@ def test_the_state_shares_nothing_with_the_supervisor():
     state = snapshot(robot.supervisor)
     kept = copy.deepcopy(state)
     robot.move_to(-GOAL, 20)
-    robot.supervisor._execution._newest.positions[:] = 7.0
+    robot.supervisor._execution._newest.motion.positions[:] = 7.0
     assert state == kept
 
 
