@@ -34,7 +34,7 @@ def recorded(happen, moving=30, ticks=150):
     robot = RecordedRobot(CELL)
     robot.position = HOME.copy()
     robot.make_ready()
-    robot.move_to(HOME + 0.3, moving)
+    robot.move_to(HOME + 0.03, moving)
     happen(robot)
     robot.tick(ticks)
     robot.supervisor.deactivate(robot.clock.now)
