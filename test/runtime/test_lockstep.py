@@ -171,6 +171,19 @@ def test_while_it_yields_it_proposes_anew_at_every_step_of_the_reference():
     assert run.lockstep.loop.refresh(now.later(10 * MS)) is not None
 
 
+def test_a_contact_between_two_ticks_is_answered_at_its_own_instant():
+    run = Run()
+    before = run.cycles(40)
+    assert before.mode is Mode.ACTIVE
+    run.cell.force_n = 95.0
+    run.cycles(1)
+    stop = run.cell.commands[-1]
+    assert run.decisions[-1].reason is Reason.FORCE_LIMIT
+    # The first sample of the cycle has it, and what stops begins there, not at the tick.
+    assert stop.start_ns < before.now.ros_ns + 5 * MS
+    assert not stop.velocities[-1].any()
+
+
 def test_when_ros_time_is_set_back_it_observes_again():
     run = Run()
     run.cycles(60)
