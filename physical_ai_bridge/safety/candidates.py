@@ -74,7 +74,8 @@ class Candidates:
                         self.within)
         search = _Search(self, plan, path, now_ns, begin_ns, leave_ns, trials)
         rungs = search.approaches() if join_ns is None else search.along_the_path()
-        found = next((rung for rung in rungs if rung is not None), None)
+        with np.errstate(over='ignore', invalid='ignore'):  # what overflows does not pass
+            found = next((rung for rung in rungs if rung is not None), None)
         return search.blocked() if found is None else found
 
     def stop(self, plan: Plan, path: Trajectory | None, now_ns: int) -> Passed | None:
@@ -204,10 +205,12 @@ class _Search:
     def _brakes(self, plan: Plan) -> Passed | None:
         """Return the verified motion that brakes from ``leave_ns`` on, where that is worth it."""
         owner, motion, leave_ns = self.owner, plan.motion, self.leave_ns
-        if leave_ns >= motion.end_ns:
+        state = motion.at(leave_ns)
+        if leave_ns >= motion.end_ns or not (
+                state.velocity.any() or (state.position != motion.positions[-1]).any()):
             return None
         along = brake_along(self._onwards(plan), leave_ns, owner.joints.arrays)
-        apart = brake(leave_ns, motion.joint_names, motion.at(leave_ns), owner.within)
+        apart = brake(leave_ns, motion.joint_names, state, owner.within)
         options: list[tuple[Tail, Trajectory]] = [('joints', apart)]
         best_ns = motion.end_ns
         if along is not None:
@@ -222,7 +225,7 @@ class _Search:
             if motion.end_ns - brakes.end_ns < _WORTH_A_STOP_NS:
                 continue
             braked = _braked(self._committed(), brakes)
-            if self.trials.check(braked) is None:
+            if self.trials.check(braked, stops=True) is None:
                 return self._passed(
                     Plan(braked, braked, braked.end_ns), braked, braked.end_ns, 0.0, obstacle,
                     tail)

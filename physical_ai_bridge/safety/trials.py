@@ -94,10 +94,15 @@ class Trials:
             self._ceiling = min(use * (1.0 + _MISSED), 1.0)
             self._leaving = brake(leave_ns, plan.joint_names, plan.at(leave_ns), within)
 
-    def check(self, motion: Trajectory) -> Violation | None:
-        """Verify a whole motion, and count it."""
+    def check(self, motion: Trajectory, *, stops: bool = False) -> Violation | None:
+        """
+        Verify a whole motion, and count it.
+
+        One that ``stops`` is held to the whole of the speed limits: whatever the share, nothing
+        else is slower, not even the plan that would be left as it is.
+        """
         self.count += 1
-        found = self._check(motion, speed_share=self._ceiling)
+        found = self._check(motion, speed_share=1.0 if stops else self._ceiling)
         self.obstacle = self.obstacle or found
         return found
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.trajectory import JointMotion
-from physical_ai_bridge.safety.braking import brake, closed_form_stop
-from physical_ai_bridge.safety.limits import check_limits
-from physical_ai_bridge.safety.profiles import inset
+from physical_ai_bridge.safety.braking import brake, closed_form_stop, ruckig_stop
+from physical_ai_bridge.safety.cubics import Cubics
+from physical_ai_bridge.safety.limits import check_cubics, check_limits
+from physical_ai_bridge.safety.profiles import inset, Phases
 import pytest
 import ruckig
 
@@ -27,17 +28,57 @@ def state(velocity: list[float], acceleration: list[float]) -> JointMotion:
     return JointMotion(np.zeros(3), np.array(velocity), np.array(acceleration), np.zeros(3))
 
 
+def ruckig_that_raises(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+    """Fail as ruckig does with an input that it does not take."""
+    not_a_limit = LimitArrays(limits.position_min, limits.position_max, limits.velocity,
+                              -limits.acceleration, limits.jerk)
+    return ruckig_stop(state, not_a_limit)
+
+
+def ruckig_that_finds_nothing(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+    """Fail as ruckig does where it finds no trajectory."""
+    del state, limits
+
+
+PLANNERS = (ruckig_stop, ruckig_that_raises, ruckig_that_finds_nothing)
 velocities = st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3)
 accelerations = st.lists(st.floats(-4.9, 4.9), min_size=3, max_size=3)
 
 
+@pytest.mark.parametrize('planner', PLANNERS)
 @given(velocities, accelerations)
-def test_a_stop_ends_at_rest_within_the_limits(v, a):
-    motion = brake(0, NAMES, state(v, a), inset(limits(), 0.002))
+def test_a_stop_ends_at_rest_within_the_limits_whoever_plans_it(planner, v, a):
+    motion = brake(0, NAMES, state(v, a), inset(limits(), 0.002), planner)
     assert not motion.velocities[-1].any()
     end = motion.at(motion.end_ns)
     assert np.abs(end.acceleration).max() < 0.03
     assert check_limits(motion, limits(), resolution_s=0.002) is None
+    if len(motion.times_ns) > 1:
+        assert check_cubics(Cubics.of(motion), NAMES, limits(), resolution_s=0.002,
+                            to_rest=True) is None
+
+
+def test_a_planner_that_fails_really_does():
+    with pytest.raises(ruckig.RuckigError):
+        ruckig_that_raises(state([1.0] * 3, [0.0] * 3), limits())
+    assert ruckig_that_finds_nothing(state([1.0] * 3, [0.0] * 3), limits()) is None
+
+
+@pytest.mark.parametrize('planner', PLANNERS[1:])
+@given(velocities, accelerations)
+def test_without_ruckig_a_stop_is_the_same(planner, v, a):
+    with_it = brake(0, NAMES, state(v, a), limits())
+    without = brake(0, NAMES, state(v, a), limits(), planner)
+    assert without.end_ns == pytest.approx(with_it.end_ns, abs=1_000)
+    assert without.positions[-1] == pytest.approx(with_it.positions[-1], abs=1e-6)
+
+
+def test_an_error_that_is_not_ruckigs_is_not_swallowed():
+    def broken(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+        raise TypeError('a planner with a mistake')
+
+    with pytest.raises(TypeError, match='a mistake'):
+        brake(0, NAMES, state([1.0] * 3, [0.0] * 3), limits(), broken)
 
 
 @given(velocities, accelerations)

@@ -1,0 +1,176 @@
+"""How the rate along a path changes from 1 to a slower one, and how long that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+import math
+
+import numpy as np
+from physical_ai_bridge.contract.cell import LimitArrays
+from physical_ai_bridge.contract.clock import NS_PER_S
+from physical_ai_bridge.contract.trajectory import Trajectory
+
+# Planned for this share of the limits, by which samples may be off.
+_PLANNED_SHARE = 0.95
+# Over joints that brake by themselves; how often the duration is estimated anew, over the stretch
+# of path that the last one uses up; and what is added to that.
+_OVER_ALONE, _ESTIMATES, OVER_ESTIMATE = 1.08, 3, 1.03
+_SHORTEST_S = 0.01
+_GENTLE = 0.5
+# Which share of the duration each ramp of s̈ may take.
+_RAMPS = (0.1, 0.2, 0.3, 0.4, 0.5)
+_SAMPLES_PER_PHASE = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shape:
+    """
+    A smooth fall g(x) from 0 to 1 over x from 0 to 1, in three phases of constant g'''s slope.
+
+    ``ramp`` is the length of the first and the last phase. ``starts`` (3,) is where they begin,
+    with the integral of g, g, and g' there in ``states`` (3, 3) and g'' in ``curves`` (3,).
+    """
+
+    ramp: float
+    starts: np.ndarray
+    states: np.ndarray
+    curves: np.ndarray
+
+    def at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the integral of g from 0, g, and g' at ``x`` (M,)."""
+        phase = self.starts.searchsorted(x, side='right') - 1
+        y = x - self.starts[phase]
+        area, fall, slope = self.states[:, phase]
+        curve = self.curves[phase]
+        return (area + y * (fall + y * (0.5 * slope + y / 6.0 * curve)),
+                fall + y * (slope + 0.5 * y * curve), slope + y * curve)
+
+
+@lru_cache(maxsize=len(_RAMPS))
+def _shape(ramp: float) -> _Shape:
+    peak = 1.0 / (1.0 - ramp)
+    curve, hold = peak / ramp, 1.0 - 2.0 * ramp
+    begun = (ramp * ramp * peak / 6.0, 0.5 * ramp * peak)
+    held = (begun[0] + hold * (begun[1] + 0.5 * hold * peak), begun[1] + hold * peak)
+    return _Shape(
+        ramp, np.array([0.0, ramp, 1.0 - ramp]),
+        np.array([[0.0, begun[0], held[0]], [0.0, begun[1], held[1]], [0.0, peak, peak]]),
+        np.array([curve, 0.0, -curve]))
+
+
+@lru_cache(maxsize=len(_RAMPS))
+def _samples(ramp: float) -> tuple[np.ndarray, ...]:
+    """Return x (M,) in the phases, their ends included, with the integral of g, g, g', g''."""
+    within = np.linspace(0.0, 1.0, _SAMPLES_PER_PHASE)
+    x = np.concatenate((ramp * within, ramp + (1.0 - 2.0 * ramp) * within[1:-1],
+                        1.0 - ramp + ramp * within))
+    shape = _shape(ramp)
+    curve = np.zeros(len(x))
+    curve[:_SAMPLES_PER_PHASE], curve[-_SAMPLES_PER_PHASE:] = shape.curves[[0, 2]]
+    return (x, *shape.at(x), curve)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A rate that falls from 1 by ``drop`` within ``duration_s``, in the shape of ``ramp``."""
+
+    drop: float
+    ramp: float
+    duration_s: float
+
+    @property
+    def used_s(self) -> float:
+        """How much of the path it uses up."""
+        return self.duration_s * (1.0 - 0.5 * self.drop)
+
+    def at(self, seconds: np.ndarray) -> np.ndarray:
+        """Return s at ``seconds`` (M,), both in s from the beginning."""
+        x = seconds / self.duration_s
+        return self.duration_s * (x - self.drop * _shape(self.ramp).at(x)[0])
+
+
+class Stretch:
+    """A path from an instant on, by seconds from there."""
+
+    def __init__(self, path: Trajectory, from_ns: int) -> None:
+        self.knots = (path.times_ns - (from_ns - path.stamp_ns)) / NS_PER_S
+        _, *self._coefficients = path.segments()
+        self.length_s = float(self.knots[-1])
+
+    def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return q, q', q'', q''' (M, N) at ``s`` (M,)."""
+        segment = self.knots.searchsorted(s, side='right') - 1
+        segment = np.minimum(segment, len(self.knots) - 2)
+        tau = (s - self.knots[segment])[:, None]
+        c0, c1, c2, c3 = (c[segment] for c in self._coefficients)
+        third = 3.0 * c3
+        return (c0 + tau * (c1 + tau * (c2 + tau * c3)), c1 + tau * (2.0 * c2 + tau * third),
+                2.0 * (c2 + tau * third), 2.0 * third)
+
+
+def as_if_alone(stretch: Stretch, drop: float, limits: LimitArrays) -> Change:
+    """Return how the slowest joint would change its speed if the path were straight and even."""
+    _, v, a, _ = (rate[0] for rate in stretch.at(np.zeros(1)))
+    v = drop * (np.abs(v) + a * a / (2.0 * limits.jerk))
+    rise = limits.acceleration / limits.jerk
+    alone = np.where(v > limits.acceleration * rise, v / limits.acceleration + rise,
+                     2.0 * np.sqrt(v / limits.jerk))
+    slowest = int(alone.argmax())
+    duration_s = max(_OVER_ALONE * float(alone[slowest]), _SHORTEST_S)
+    share = float(rise[slowest]) / duration_s
+    ramp = min(_RAMPS, key=lambda each: abs(each - share))
+    return Change(drop, ramp, duration_s)
+
+
+def estimate(stretch: Stretch, change: Change, limits: LimitArrays) -> float:
+    """Return the least duration in s that keeps samples within the limits, or inf."""
+    drop, duration_s = change.drop, change.duration_s
+    x, area, fall, slope, curve = _samples(change.ramp)
+    used = x - drop * area
+    rate, first, second = (
+        (1.0 - drop * fall)[:, None], (-drop * slope)[:, None], (-drop * curve)[:, None])
+    for _ in range(_ESTIMATES):
+        _, d1, d2, d3 = stretch.at(np.minimum(duration_s * used, stretch.length_s))
+        least = OVER_ESTIMATE * _least_duration(
+            (d2 * rate * rate, d1 * first),
+            (d3 * rate**3, 3.0 * d2 * rate * first, d1 * second),
+            _PLANNED_SHARE * limits.acceleration, _PLANNED_SHARE * limits.jerk)
+        close = abs(least - duration_s) <= 0.02 * least
+        duration_s = max(least, _SHORTEST_S)
+        if close or not least < math.inf:
+            break
+    return duration_s
+
+
+def _least_duration(
+        acceleration: tuple[np.ndarray, np.ndarray],
+        jerk: tuple[np.ndarray, np.ndarray, np.ndarray], a_max: np.ndarray, j_max: np.ndarray,
+) -> float:
+    """
+    Return the least T with |b + c/T| <= a_max and |d + e/T + f/T²| <= j_max everywhere, or inf.
+
+    Where e and f differ in sign, what f takes off is not counted.
+    """
+    b, c = acceleration
+    d, e, f = jerk
+    room = a_max - b * np.sign(c)
+    sign = np.where(f != 0.0, np.sign(f), np.sign(e))
+    d, e, f = d * sign, e * sign, np.abs(f)
+    near, far = j_max - d, j_max + d
+    with np.errstate(divide='ignore', invalid='ignore'):
+        # With y = 1/T, f y² + e y = near has one positive root; this form does not cancel.
+        needed = (
+            np.where(c == 0.0, 0.0, np.where(room > 0.0, np.abs(c) / room, np.inf)),
+            np.where((e == 0.0) & (f == 0.0), 0.0, np.where(
+                near > 0.0,
+                (e + np.sqrt(e * e + 4.0 * f * np.maximum(near, 0.0))) / (2.0 * near), np.inf)),
+            np.where(e < 0.0, np.where(far > 0.0, -e / far, np.inf), 0.0))
+    return max(float(each.max()) for each in needed)
+
+
+def is_gentle(stretch: Stretch, limits: LimitArrays) -> bool:
+    """Tell whether the path leaves half of the limits to a change of its rate, to begin with."""
+    _, _, acceleration, jerk = (rate[0] for rate in stretch.at(np.zeros(1)))
+    return bool((np.abs(acceleration) <= _GENTLE * limits.acceleration).all()
+                and (np.abs(jerk) <= _GENTLE * limits.jerk).all())
