@@ -18,11 +18,11 @@ from physical_ai_bridge.contract.resources import config_path
 from physical_ai_bridge.safety.decision import Decision
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.testing.robots import (
-    EXAMPLE_START,
     example_robot,
-    SEVEN_JOINT_START,
+    EXAMPLE_START,
     seven_joint_cell,
     seven_joint_robot,
+    SEVEN_JOINT_START,
 )
 from physical_ai_bridge.testing.supervised import SupervisedRobot
 

@@ -91,7 +91,8 @@ class SafetySupervisor(ManagedNode):
         urdf = robot_description(self, loaded)
         robot = RobotModel.from_urdf(urdf, loaded.cell)
         self._journal = self._incidents.start(
-            loaded, urdf, self.get_fully_qualified_name(), open_journal(self._settings.text('journal')))
+            loaded, urdf, self.get_fully_qualified_name(),
+            open_journal(self._settings.text('journal')))
         self._cell, self._cell_digest = loaded.cell, loaded.digest
         self._supervisor = Supervisor(self._cell, robot)
         self._inputs = SupervisorInputs(self._supervisor, self._cell)

@@ -75,7 +75,7 @@ class Candidates:
         search = _Search(self, plan, path, now_ns, begin_ns, leave_ns, trials)
         rungs = search.approaches() if join_ns is None else search.along_the_path()
         with np.errstate(over='ignore', invalid='ignore'):  # what overflows does not pass
-            found = next((rung for rung in rungs if rung is not None), None)
+            found = next((rung for rung in rungs if rung is not None or trials.gives_up), None)
         return search.blocked() if found is None else found
 
     def stop(self, plan: Plan, path: Trajectory | None, now_ns: int) -> Passed | None:

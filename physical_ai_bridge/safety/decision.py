@@ -45,8 +45,8 @@ class Decision:
     holds already ends at rest. ``proposal_stamp_ns`` is the observation time of the proposal that
     the command follows, None where it follows none. ``scale`` is the share of the proposed speed
     that was let through, 0 to 1; ``speed_share`` the share of the speed limits that held, below 1
-    while ramping in and in a force's slow-down band. ``reason`` says why the mode is what it is; in STOPPING, STOPPED
-    and FAULT it is the first cause, in INACTIVE what is being waited for.
+    while ramping in and in a force's slow-down band. ``reason`` says why the mode is what it is;
+    in STOPPING, STOPPED and FAULT it is the first cause, in INACTIVE what is being waited for.
     """
 
     now: Instant

@@ -134,7 +134,7 @@ class Execution:
                 and newest.motion.start_ns <= now.ros_ns < newest.motion.end_ns)
 
     def over(self, now: Instant, since_ns: int) -> bool:
-        """Tell whether all that was sent is over, also by the steady clock from ``since_ns`` on."""
+        """Tell whether all that was sent is over, by the steady clock from ``since_ns`` on too."""
         if self._newest is None:
             return True
         motion = self._newest.motion

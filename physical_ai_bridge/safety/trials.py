@@ -17,6 +17,8 @@ from physical_ai_bridge.safety.limits import check_cubics, not_finite, Violation
 # What is faster than its share comes down to this within a step, or by this share of what the
 # hardest brake does in that time: no brake can do much in a step from a high speed.
 _COMES_DOWN_TO, _OF_THE_BRAKE = 0.8, 0.5
+# A motion that cannot be told costs most, and those like it cannot be told either.
+_MOST_UNVERIFIED = 2
 # How finely the speed of what is committed is sampled, and what that may miss.
 _SAMPLE_NS, _MISSED = seconds_to_ns(0.004), 1e-3
 
@@ -84,6 +86,7 @@ class Trials:
         self._leaving: Trajectory | None = None
         self.obstacle: Violation | None = None
         self.count = 0
+        self._unverified = 0
         if share >= 1.0:
             return
         begin, leave = begin_ns - plan.stamp_ns, leave_ns - plan.stamp_ns
@@ -104,7 +107,13 @@ class Trials:
         self.count += 1
         found = self._check(motion, speed_share=1.0 if stops else self._ceiling)
         self.obstacle = self.obstacle or found
+        self._unverified += found is not None and found.reason is Reason.NOT_VERIFIED
         return found
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether so much work went into what cannot be told that a tick affords no more."""
+        return self._unverified >= _MOST_UNVERIFIED
 
     def to_blame(self, head: Trajectory, joints: JointLimits) -> bool:
         """Tell whether a candidate's beginning breaks a joint limit, whatever brake follows."""

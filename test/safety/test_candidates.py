@@ -539,3 +539,14 @@ def test_a_path_is_exhausted_once_a_command_could_not_follow_it():
     candidates = Candidates(SIX)
     assert candidates.exhausted(path, path.end_ns - LATENCY_NS)
     assert not candidates.exhausted(path, path.end_ns - LATENCY_NS - 1_000_000)
+
+
+def test_what_cannot_be_verified_ends_the_search_soon():
+    plan, path, now_ns = moving()
+
+    def never(motion, *, speed_share=1.0):
+        return Violation(Reason.NOT_VERIFIED, 'tcp', 0.0, 0.0, 'm')
+
+    found = Candidates(SIX, never).follow(plan, path, now_ns)
+    assert isinstance(found, Blocked)
+    assert (found.reason, found.checks) == (Reason.NOT_VERIFIED, 2)
