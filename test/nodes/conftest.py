@@ -78,6 +78,7 @@ class Graph:
         arguments.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
         environment = os.environ | {
             'ROS_DOMAIN_ID': str(self._domain),
+            'PYTHONFAULTHANDLER': '1',
             'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
         with (self._folder / f'{name}.log').open('wb') as log:
             self._processes[name] = subprocess.Popen(
@@ -166,8 +167,9 @@ class Graph:
         for name, process in self._processes.items():
             try:
                 statuses[name] = process.wait(PATIENCE_S)
-            finally:
-                process.kill()
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)  # its threads' stacks go into its log
+                statuses[name] = process.wait(PATIENCE_S)
         self._processes.clear()
         for client in self._clients:
             client.close()
