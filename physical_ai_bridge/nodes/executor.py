@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import contextlib
+from functools import partial
 import os
 import signal
 import sys
+import threading
 import traceback
 from types import FrameType, TracebackType
 
@@ -25,6 +27,8 @@ except ImportError:
 
 # How long a signal may wait until the loop sees it, where nothing else wakes it.
 _POLL_S = 0.1
+# Taking the middleware down takes a few tenths of a second, and has been seen to hang.
+_TEARDOWN_S = 10.0
 _URGENT_NICE = -10
 # A thread that waits for the interpreter gets it after so long; Python's own 5 ms are two samples.
 _SWITCH_S = 0.0005
@@ -51,8 +55,9 @@ class _StopSignals:
 class _SafeEnd:
     """However the loop ends, the node ends safely; an error is told, and kept in ``failure``."""
 
-    def __init__(self, node: ManagedNode) -> None:
+    def __init__(self, node: ManagedNode, on_end: Callable[[], None]) -> None:
         self._node = node
+        self._on_end = on_end
 
     def __enter__(self) -> None:
         return None
@@ -60,6 +65,7 @@ class _SafeEnd:
     def __exit__(
             self, kind: type[BaseException] | None, error: BaseException | None,
             trace: TracebackType | None) -> bool:
+        self._on_end()
         if isinstance(error, ExternalShutdownException):
             error = None
         if error is not None:
@@ -71,9 +77,15 @@ class _SafeEnd:
         return True
 
 
-def spin(node: ManagedNode, until: Callable[[], bool]) -> None:
+def _nothing() -> None:
+    pass
+
+
+def spin(
+        node: ManagedNode, until: Callable[[], bool],
+        on_end: Callable[[], None] = _nothing) -> None:
     """
-    Serve ``node`` until ``until`` says so, then let it end safely.
+    Serve ``node`` until ``until`` says so, then call ``on_end`` and let it end safely.
 
     The executor is stepped in this loop: the events executor's own ``spin`` serves no callbacks.
     An error in a callback, or one that a thread of the node left in ``node.failure``, ends the
@@ -82,7 +94,7 @@ def spin(node: ManagedNode, until: Callable[[], bool]) -> None:
     executor = make_executor(node.context)
     executor.add_node(node)
     try:
-        with _SafeEnd(node):
+        with _SafeEnd(node, on_end):
             while node.context.ok() and not until():
                 executor.spin_once(timeout_sec=_POLL_S)
                 if node.failure is not None:
@@ -98,6 +110,19 @@ def _go_first() -> None:
         # Without the privilege (CAP_SYS_NICE, or a limit on nice) it stays as it is.
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, _URGENT_NICE)
+
+
+def _end_anyway(node: ManagedNode) -> None:
+    """End the process soon, also where taking the middleware down does not come to an end."""
+    def give_up() -> None:
+        sys.stderr.write(
+            f'the middleware was not taken down within {_TEARDOWN_S:g} s: ending without that\n')
+        sys.stderr.flush()
+        os._exit(_status(node))
+
+    timer = threading.Timer(_TEARDOWN_S, give_up)
+    timer.daemon = True
+    timer.start()
 
 
 def run(
@@ -123,9 +148,13 @@ def run(
     try:
         node = make_node()
         try:
-            spin(node, lambda: signals.received)
+            spin(node, lambda: signals.received, partial(_end_anyway, node))
         finally:
             node.destroy_node()
     finally:
         rclpy.try_shutdown()
+    return _status(node)
+
+
+def _status(node: ManagedNode) -> int:
     return 0 if node.failure is None else 1

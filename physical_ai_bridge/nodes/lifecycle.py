@@ -9,9 +9,11 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.nodes.hygiene import set_aside, settle
 from rclpy.clock import Clock
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -54,6 +56,20 @@ class ManagedNode(LifecycleNode):
         self.failure: BaseException | None = None
         self.active = False
         self._made: list[Callable[[], object]] = []
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = partial(self._change_state, service.callback)
+
+    def _change_state(
+            self, change: Callable[..., ChangeState.Response], request: ChangeState.Request,
+            response: ChangeState.Response) -> ChangeState.Response:
+        """Refuse what the node's state does not allow: Jazzy's rclpy would end the process."""
+        try:
+            return change(request, response)
+        except rclpy_implementation.RCLError as error:
+            self.get_logger().error(f'a transition was refused: {error}')
+            response.success = False
+            return response
 
     def make_publisher(self, message: type, topic: str, profile: QoSProfile) -> Publisher:
         """Make a publisher that lives until ``destroy_made``."""

@@ -14,14 +14,19 @@ from rcl_interfaces.msg import Log
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
 
 # The reason is logged before the transition is answered, but on another topic.
 _REASON_GRACE_S = 0.5
+# An answer may get lost: the server drops it where it has not found the asker's reader yet. After
+# so long, the node is asked for its state; once it tells, it has dealt with the transition, too.
+_ANSWER_LOST_S = 2.0
+# A transition, and the state in which it ends.
 _TRANSITIONS = {
-    'configure': Transition.TRANSITION_CONFIGURE,
-    'activate': Transition.TRANSITION_ACTIVATE,
-    'deactivate': Transition.TRANSITION_DEACTIVATE,
-    'cleanup': Transition.TRANSITION_CLEANUP,
+    'configure': (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+    'activate': (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+    'deactivate': (Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE),
+    'cleanup': (Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED),
 }
 _SHUTDOWN = {
     State.PRIMARY_STATE_UNCONFIGURED: Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
@@ -110,7 +115,7 @@ class LifecycleClient:
         """Shut the node down from whatever state it is in; its process stays."""
         transition = _SHUTDOWN.get(self.state(timeout_s))
         if transition is not None:
-            self._transit('shut down', transition, timeout_s)
+            self._transit('shut down', transition, State.PRIMARY_STATE_FINALIZED, timeout_s)
 
     def transition(self, name: str, timeout_s: float) -> None:
         """
@@ -122,25 +127,55 @@ class LifecycleClient:
             If it fails, with what the node logged about it, or is not answered.
 
         """
-        self._transit(name, _TRANSITIONS[name], timeout_s)
+        self._transit(name, *_TRANSITIONS[name], timeout_s)
 
-    def _transit(self, name: str, transition: int, timeout_s: float) -> None:
+    def _transit(self, name: str, transition: int, goal: int, timeout_s: float) -> None:
         self._errors.clear()
         request = ChangeState.Request()
         request.transition.id = transition
-        if self._call(self._change, request, name, timeout_s).success:
+        if self._ask_for(request, name, goal, timeout_s):
             return
         self._step_until(lambda: bool(self._errors), _REASON_GRACE_S)
         reason = '\n'.join(self._errors) or 'it gave no reason; see its log'
         raise LifecycleError(f'{self._target} refused to {name}: {reason}')
 
+    def _ask_for(
+            self, request: ChangeState.Request, name: str, goal: int, timeout_s: float) -> bool:
+        """Ask for a transition, again where an answer got lost; return whether it succeeded."""
+        end = time.monotonic() + timeout_s
+        while True:
+            answer = self._change.call_async(request)
+            state = self._state_instead(answer, end)
+            if answer.done():
+                return answer.result().success
+            self._change.remove_pending_request(answer)
+            if state is None:
+                raise self._no_answer(name, timeout_s)
+            if state == goal:
+                return True
+
+    def _state_instead(self, answer: Future, end: float) -> int | None:
+        """Wait for an answer until ``end``; return the state where that comes instead of it."""
+        while (left_s := end - time.monotonic()) > 0.0:
+            if self._step_until(answer.done, min(left_s, _ANSWER_LOST_S)):
+                return None
+            state = self._get.call_async(GetState.Request())
+            if self._step_until(state.done, _ANSWER_LOST_S):
+                self._step_until(answer.done, _REASON_GRACE_S)
+                return state.result().current_state.id
+            self._get.remove_pending_request(state)
+        return None
+
     def _call(self, client: Client, request: object, what: str, timeout_s: float) -> object:
         future = client.call_async(request)
         if not self._step_until(future.done, timeout_s):
             client.remove_pending_request(future)
-            raise LifecycleError(
-                f'{self._target}: no answer within {timeout_s:g} s when asked to {what}')
+            raise self._no_answer(what, timeout_s)
         return future.result()
+
+    def _no_answer(self, what: str, timeout_s: float) -> LifecycleError:
+        return LifecycleError(
+            f'{self._target}: no answer within {timeout_s:g} s when asked to {what}')
 
     def _step_until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Serve the executor until ``done``; False where the time is over first."""

@@ -81,6 +81,7 @@ class Graph:
         environment = os.environ | {
             'ROS_DOMAIN_ID': str(self._domain),
             'ROS_LOG_DIR': str(self._folder / 'ros'),
+            'PYTHONFAULTHANDLER': '1',
             'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
         with (self._folder / f'{name}.log').open('wb') as log:
             self._processes[name] = subprocess.Popen(
@@ -173,8 +174,9 @@ class Graph:
         for name, process in self._processes.items():
             try:
                 statuses[name] = process.wait(PATIENCE_S)
-            finally:
-                process.kill()
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)  # its threads' stacks go into its log
+                statuses[name] = process.wait(PATIENCE_S)
         self._processes.clear()
         for client in self._clients:
             client.close()
