@@ -97,7 +97,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('a withdrawn command, to the anchor', '        self._anchor.withdraw()\n', '',
          _SUPERVISOR),
         ('a withdrawn command', 'self._newest, self._before = self._before, None',
-         'self._before = None', _SUPERVISOR),
+         'self._before = None', *_EXECUTION),
         ('the hold is where the controller holds',
          'self._watch.measured if held is None or self._shadow else held.position',
          'self._watch.measured', *_EXECUTION),

@@ -97,9 +97,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("the controller's rate", '1.0 / cell.controller.rate_hz', '1.0'),
         ("the joints' part of how much of a speed limit is used",
          'return max(joints, self._tcp.speed_use(position, velocity))',
-         'return self._tcp.speed_use(position, velocity)', 'safety/test_verification.py'),
+         'return self._tcp.speed_use(position, velocity)',
+         'safety/test_verification.py::TestSpeedUse'),
         ("the tcp's part of how much of a speed limit is used",
          'return max(joints, self._tcp.speed_use(position, velocity))', 'return joints',
-         'safety/test_verification.py'),
+         'safety/test_verification.py::TestSpeedUse'),
     ),
 )

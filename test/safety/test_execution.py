@@ -11,6 +11,7 @@ from physical_ai_bridge.contract.samples import JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.safety.decision import Decision, Mode
 from physical_ai_bridge.safety.execution import Execution
+from physical_ai_bridge.safety.plans import Passed, Plan
 from physical_ai_bridge.safety.watch import Watch
 from physical_ai_bridge.testing.contracts import example_cell
 from physical_ai_bridge.testing.supervised import SupervisedRobot
@@ -168,6 +169,20 @@ class Held:
         """Return the instant so much later on each clock."""
         return Instant(self.now.ros_ns + round(ros_s * NS_PER_S),
                        self.now.steady_ns + round(steady_s * NS_PER_S))
+
+
+def test_what_was_withdrawn_leaves_the_plan_as_it_was():
+    held = Held()
+    before, now = held.execution.plan, held.at(0.01, 0.01)
+    longer = Trajectory(held.hold.stamp_ns, held.hold.joint_names, 50 * held.hold.times_ns,
+                        held.hold.positions, held.hold.velocities)
+    held.execution.sent(Passed(
+        Plan(longer), longer, 0, 1.0, Reason.OK, '', now.ros_ns + 20_000_000, 'path', 1), now)
+    assert held.execution.plan.motion is longer
+    assert held.execution.withdraw()
+    assert held.execution.plan is before
+    assert not held.execution.playing(held.at(1.0, 1.0))
+    assert not held.execution.withdraw()
 
 
 def test_a_stop_lasts_by_the_steady_clock_whatever_ros_time_does():

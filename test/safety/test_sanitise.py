@@ -58,6 +58,8 @@ BAD = {
     'no points': (replace(message(), points=()), Reason.PROPOSAL_EMPTY),
     'no names': (message(names=()), Reason.PROPOSAL_JOINTS),
     'a duplicate name': (message(names=('a', 'a')), Reason.PROPOSAL_JOINTS),
+    'a name twice beside all others': (
+        message(names=('a', 'b', 'a')), Reason.PROPOSAL_JOINTS),
     'an unknown name': (message(names=('a', 'c')), Reason.PROPOSAL_JOINTS),
     'a missing name': (message(names=('a',)), Reason.PROPOSAL_JOINTS),
     'NaN position': (message(point(0.1, (NAN, 0.0)), point(0.2)), Reason.PROPOSAL_NOT_FINITE),

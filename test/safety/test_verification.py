@@ -168,6 +168,25 @@ class TestTcpSpeed:
         assert str(found).endswith('m/s, the limit is 0.1 m/s')
 
 
+class TestSpeedUse:
+    """How much of its speed limits a state uses: those of the joints, and the tcp's."""
+
+    def test_it_is_that_of_the_joint_that_uses_most_of_its_limit(self):
+        limits = {**LOOSE, 'wrist_3_joint': example_limit(max_velocity=2.0)}
+        velocity = np.array([[0.0] * 6, [0.0, 0.0, 0.0, 0.0, 0.0, -1.5]])
+        use = verification(loose_cell(joint_limits=limits)).speed_use(
+            np.array([EXAMPLE_START] * 2), velocity)
+        assert use == pytest.approx(0.75)
+
+    def test_or_that_of_the_tcp_where_it_uses_more(self):
+        cell = loose_cell(tcp_speed_max_m_s=0.5)
+        position, velocity = np.array([EXAMPLE_START] * 2), np.array([[0.0] * 6, [0.2] + [0.0] * 5])
+        states = example_robot(cell).tcp_states(position, velocity, np.zeros((2, 6)))
+        speed = np.linalg.norm(states[1, 1])
+        assert speed > 0.05
+        assert verification(cell).speed_use(position, velocity) == pytest.approx(speed / 0.5)
+
+
 class TestWorkspace:
 
     @pytest.mark.parametrize('joint', range(5))
@@ -266,14 +285,15 @@ class TestKeepOut:
             assert (found is not None and found.reason is Reason.KEEP_OUT) is touches
 
     def test_moving_beside_a_box_passes_until_it_comes_too_close(self):
-        """The wrist turns by within 9 mm of the wall, at 0.2 m/s."""
+        """The tool turns by within 10 mm of the wall, at 0.2 m/s."""
         robot = example_robot(loose_cell())
         _, y, _ = robot.tcp(EXAMPLE_START + 0.2 * np.eye(6)[0])
         results = {}
-        for gap in (0.06, 0.05, 0.04, 0.03):
+        for gap in (0.07, 0.06, 0.045, 0.035):
             box = Box(min=(0.0, float(y) + gap, -1.0), max=(1.0, float(y) + 0.5, 1.0))
             results[gap] = breach(loose_cell(keep_out={'wall': box}), swing(0, 0.2, 1.0))
-        assert results == {0.06: None, 0.05: None, 0.04: Reason.KEEP_OUT, 0.03: Reason.KEEP_OUT}
+        assert results == {
+            0.07: None, 0.06: None, 0.045: Reason.KEEP_OUT, 0.035: Reason.KEEP_OUT}
 
     def test_a_robot_at_rest_may_stand_close_to_a_box(self):
         cell = loose_cell(keep_out={'floor': Box(min=(-1, -1, -1), max=(1, 1, -0.5))})
