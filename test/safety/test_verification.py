@@ -180,7 +180,8 @@ class TestSpeedUse:
 
     def test_or_that_of_the_tcp_where_it_uses_more(self):
         cell = loose_cell(tcp_speed_max_m_s=0.5)
-        position, velocity = np.array([EXAMPLE_START] * 2), np.array([[0.0] * 6, [0.2] + [0.0] * 5])
+        position, velocity = np.array([EXAMPLE_START] * 2), np.zeros((2, 6))
+        velocity[1, 0] = 0.2
         states = example_robot(cell).tcp_states(position, velocity, np.zeros((2, 6)))
         speed = np.linalg.norm(states[1, 1])
         assert speed > 0.05
