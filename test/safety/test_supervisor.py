@@ -187,6 +187,21 @@ def test_a_pressed_emergency_stop_asks_for_a_tick_at_once(robot):
     assert robot.supervisor.on_emergency_stop(True, robot.clock.now)
 
 
+def test_a_stop_that_is_asked_for_asks_for_a_tick_at_once(robot):
+    assert robot.supervisor.stop(robot.clock.now)
+
+
+def test_a_stop_is_over_only_when_the_robot_is_seen_at_rest(robot):
+    robot.move_to(GOAL, 30)
+    robot.supervisor.stop(robot.clock.now)
+    for _ in range(150):
+        robot.offset[0] += 0.001
+        decision = robot.tick()
+    assert robot.clock.now.ros_ns > robot.command.end_ns
+    assert decision.mode is Mode.STOPPING
+    assert robot.tick(20).mode is Mode.STOPPED
+
+
 def stopped_robot() -> SupervisedRobot:
     """Return a robot that was stopped in mid-motion and stands still."""
     robot = SupervisedRobot(CELL)
@@ -207,6 +222,14 @@ def test_a_stop_is_latched_until_reset():
     assert robot.tick().mode is Mode.READY
     assert Mode.ACTIVE in modes(robot.move_to(GOAL, 20))
     assert_commands_are_safe(robot)
+
+
+def test_where_nothing_is_latched_there_is_nothing_to_reset(robot):
+    assert 'nothing to reset in READY' in robot.supervisor.reset(robot.clock.now).detail
+    before = robot.proposal_to(GOAL)
+    robot.propose(before)
+    assert robot.supervisor.reset(robot.clock.now) is not None
+    assert robot.tick().proposal_stamp_ns == before.stamp_ns
 
 
 def test_reset_is_refused_while_its_cause_is_there():
