@@ -249,6 +249,18 @@ def test_reset_is_refused_while_the_robot_moves():
     assert robot.supervisor.reset(robot.clock.now) is not None
 
 
+def test_reset_is_refused_where_ros_time_has_gone_back_into_the_last_command():
+    robot = stopped_robot()
+    last = robot.command
+    robot.command = Trajectory.hold(robot.clock.now.ros_ns, robot.names, last.positions[-1])
+    robot.clock.step_ros((last.start_ns - robot.clock.now.ros_ns) / 1e9)
+    robot.tick(15)
+    assert robot.clock.now.ros_ns < last.end_ns
+    assert 'has not come to its end' in robot.supervisor.reset(robot.clock.now).detail
+    robot.tick(50)
+    assert robot.supervisor.reset(robot.clock.now) is None
+
+
 def test_reset_does_not_follow_a_proposal_from_before_it():
     robot = stopped_robot()
     old = robot.proposal_to(GOAL)
