@@ -37,6 +37,8 @@ class Violation:
     def __str__(self) -> str:
         if self.reason is Reason.PROPOSAL_NOT_FINITE:
             return f'{self.what} has a position or velocity that is not finite'
+        if self.reason is Reason.PROPOSAL_TIMES:
+            return f'{self.what} has two points that are {self.value:g} s apart'
         if self.reason is Reason.NOT_VERIFIED:
             return (f'{self.what} may reach {self.value:.7g} {self.unit}, too close to the limit '
                     f'of {self.limit:.6g} {self.unit} for the checks of one tick to tell')
@@ -61,7 +63,7 @@ def check_limits(
     acceleration what double precision can resolve over a segment that short. A limit that is NaN
     is broken by every motion.
     """
-    found = not_finite(motion)
+    found = malformed(motion)
     if found is not None:
         return found
     with np.errstate(over='ignore', invalid='ignore'):  # what overflows breaks a limit
@@ -69,8 +71,12 @@ def check_limits(
             Cubics.of(motion), motion.joint_names, limits, resolution_s=resolution_s)
 
 
-def not_finite(motion: Trajectory) -> Violation | None:
-    """Return which joint of ``motion`` has a number that is not finite, or None."""
+def malformed(motion: Trajectory) -> Violation | None:
+    """Return why ``motion`` is none: times that do not rise, a number that is not finite."""
+    steps = np.diff(motion.times_ns)
+    if (steps <= 0).any():
+        return Violation(
+            Reason.PROPOSAL_TIMES, 'the motion', float(steps.min()) / NS_PER_S, 0.0, 's')
     finite = np.isfinite(motion.positions) & np.isfinite(motion.velocities)
     if finite.all():
         return None

@@ -12,7 +12,7 @@ from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.safety.braking import brake
 from physical_ai_bridge.safety.cubics import Cubics
-from physical_ai_bridge.safety.limits import check_cubics, not_finite, Violation
+from physical_ai_bridge.safety.limits import check_cubics, malformed, Violation
 
 # What is faster than its share comes down to this within a step, or by this share of what the
 # hardest brake does in that time: no brake can do much in a step from a high speed.
@@ -50,7 +50,7 @@ class JointLimits:
             self, motion: Trajectory, *, speed_share: float = 1.0, to_rest: bool = True,
     ) -> Violation | None:
         """Return the first joint limit that ``motion`` breaks; with ``to_rest`` at its end too."""
-        found = not_finite(motion)
+        found = malformed(motion)
         if found is not None:
             return found
         limits = self.arrays

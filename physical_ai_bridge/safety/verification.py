@@ -9,7 +9,7 @@ from physical_ai_bridge.contract.cell import Cell, limit_arrays
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.safety.clearance import ClearanceCheck
 from physical_ai_bridge.safety.cubics import Cubics
-from physical_ai_bridge.safety.limits import check_cubics, not_finite, Violation
+from physical_ai_bridge.safety.limits import check_cubics, malformed, Violation
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.tcp_check import TcpCheck
 
@@ -59,7 +59,7 @@ class Verification:
         and the tcp's.
         """
         self._tcp.evaluations = self._clearance.evaluations = 0
-        found = not_finite(motion)
+        found = malformed(motion)
         if found is not None:
             return found
         limits = self._limits

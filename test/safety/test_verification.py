@@ -484,3 +484,14 @@ class TestAgainstDenseSampling:
             assert CHECKS[name].check(motion) is None
         elif min(seen.values()) < 0.0:
             assert CHECKS[name].check(motion) is not None
+
+
+@pytest.mark.parametrize('times_ms', [(0, 20, 10, 100), (0, 10, 10, 100), (0, -10, 50, 100)])
+def test_a_motion_whose_times_do_not_rise_is_none(times_ms):
+    cell = wide_cell()
+    at = np.repeat(EXAMPLE_START[None, :], 4, axis=0)
+    motion = Trajectory(10**18, cell.robot.joints, np.array(times_ms, dtype=np.int64) * 1_000_000,
+                        at, np.zeros_like(at))
+    found = Verification(cell, example_robot(cell)).check(motion)
+    assert found.reason is Reason.PROPOSAL_TIMES
+    assert 'apart' in str(found)
