@@ -192,8 +192,6 @@ MUTATIONS: tuple[Mutation, ...] = (
          '        if True:\n'),
         ('deactivation brakes', 'command = self._brake(now) if self._active else None',
          'command = None'),
-        ('proposals while inactive',
-         '        if not self._active:\n            return False\n', '', _SUPERVISOR),
         ('a stop brakes at once', '        command = self._brake(now)\n        self._proposals',
          '        command = None\n        self._proposals'),
         ('a proposal that was stopped is not followed on',

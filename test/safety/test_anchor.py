@@ -139,6 +139,13 @@ class TestTakingOver:
         assert not anchor.free(instant(ms(0)))
         assert anchor.cause(instant(ms(0))) is None
 
+    def test_nor_does_one_of_a_robot_that_stood_there_already(self):
+        anchor = Anchor(WITH_REPORTS)
+        anchor.begin(hold(), instant(ms(0)))
+        early = JointSample(ms(-2), JOINTS, QUIET)
+        assert anchor.on_controller_state(early, instant(ms(1))) is None
+        assert not anchor.free(instant(ms(1)))
+
     def test_another_reference_is_no_cause_before_the_hold_must_have_arrived(self):
         anchor = Anchor(WITH_REPORTS)
         anchor.begin(hold(), instant(ms(0)))
@@ -165,6 +172,12 @@ class TestTakingOver:
         np.testing.assert_array_equal(anchor.reference.position, np.arange(6.0)[::-1])
         np.testing.assert_array_equal(anchor.reference.velocity, np.arange(6.0)[::-1] / 10)
         assert anchor.reference.names == JOINTS
+
+    def test_the_reference_is_the_newest_whatever_comes_last(self):
+        anchor = Anchor(WITH_REPORTS)
+        for at, position in ((2, QUIET + 1.0), (0, QUIET)):
+            anchor.on_controller_state(JointSample(ms(at), JOINTS, position), instant(ms(4)))
+        np.testing.assert_array_equal(anchor.reference.position, QUIET + 1.0)
 
 
 class TestWhatIsFree:
@@ -203,6 +216,29 @@ class TestWhatIsFree:
         assert not anchor.free(instant(ms(86)))  # a late copy of the one between may yet come
         tell(anchor, other, max(leave, ms(70) + WAY) + 10 * MS)
         assert anchor.free(instant(leave + 12 * MS))
+
+    def test_one_that_parts_before_it_arrives_is_not_ruled_out_until_it_must_have(self, anchor):
+        held = anchor.plan
+        plan, leave = onwards(held, ms(26), 40.0)
+        anchor.published(plan, leave, instant(ms(42)))
+        for at in range(44, 60, 2):
+            tell(anchor, held, ms(at))
+            assert anchor.cause(instant(ms(at))) is None
+            assert not anchor.free(instant(ms(at)))
+        tell(anchor, plan, ms(62))
+        assert anchor.plan is plan
+        assert anchor.cause(instant(ms(62))) is None
+
+    def test_one_after_a_lost_one_parts_from_what_is_executed_where_that_did(self, anchor):
+        first = moving(anchor)
+        lost, leave = onwards(first, ms(68), 40.0)
+        anchor.published(lost, leave, instant(ms(68)))
+        last, leave = onwards(lost, ms(120), 20.0)
+        anchor.published(last, leave, instant(ms(100)))
+        late = report(first, ms(96))
+        assert anchor.on_controller_state(late, instant(ms(104))) is None
+        assert leave > ms(104) + WAY
+        assert not anchor.free(instant(ms(104)))
 
     def test_one_that_did_not_go_out_leaves_no_doubt(self, anchor):
         before = anchor.plan
