@@ -7,12 +7,12 @@ from typing import Protocol
 
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.trajectory import JointMotion, Trajectory
-from physical_ai_bridge.safety.profiles import Phases, phases_of, sample_profiles
+from physical_ai_bridge.safety.profiles import Phases, plan_phases, sample_profiles
 import ruckig
 
 
 class StopPlanner(Protocol):
-    """Plans a stop; it may find none, or raise ruckig.RuckigError."""
+    """Plans a stop; it may find none."""
 
     def __call__(self, state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
         """Return each joint's phases from ``state`` to rest, or None."""
@@ -32,10 +32,7 @@ def ruckig_stop(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
     wanted.target_acceleration = [0.0] * joints
     wanted.max_acceleration = limits.acceleration.tolist()
     wanted.max_jerk = limits.jerk.tolist()
-    planned = ruckig.Trajectory(joints)
-    if ruckig.Ruckig(joints).calculate(wanted, planned) != ruckig.Result.Working:
-        return None
-    return [phases_of(profile) for profile in planned.profiles[0]]
+    return plan_phases(wanted)
 
 
 def brake(
@@ -48,12 +45,9 @@ def brake(
     Joints stop independently: a common duration would make the faster ones brake longer than
     they need. Knots stand at every change of jerk, so that the cubics between them are the
     profile itself. ``limits`` are those to plan with: see ``profiles.inset``. Where ``planner``
-    fails, the stop is computed in closed form.
+    finds none, the stop is computed in closed form.
     """
-    try:
-        phases = planner(state, limits)
-    except ruckig.RuckigError:
-        phases = None
+    phases = planner(state, limits)
     if phases is None:
         phases = [
             closed_form_stop(float(v), float(a), float(a_max), float(j_max))

@@ -122,13 +122,14 @@ class _Search:
     begin_ns: int
     leave_ns: int
     trials: Trials
+    committed: Trajectory | None = None
 
     def along_the_path(self) -> Iterator[Passed | None]:
         """Yield what there is, the best first, where the plan goes on as the path."""
         path, limits = self.path, self.owner.joints.arrays
         yield self._step(path, path, path, 1.0, 0)
         obstacle = self.trials.obstacle
-        if obstacle.reason in _SMOOTHNESS:
+        if obstacle is not None and obstacle.reason in _SMOOTHNESS:
             yield from self._joins()
         for rate in _rates(obstacle):
             slower = retime(path, self.leave_ns, rate, limits)
@@ -141,7 +142,7 @@ class _Search:
         owner = self.owner
         yield from self._joins()
         state = self.plan.motion.at(self.leave_ns)
-        for scale in (1.0, *_SLOWER):
+        for scale in _SLOWER if self._is_in_the_way() else (1.0, *_SLOWER):
             lead = approach(
                 self.leave_ns, state, self.path, scale, owner.joints.arrays, owner.within)
             if lead is not None:
@@ -167,6 +168,13 @@ class _Search:
         for lead in joins(
                 self.leave_ns, state, self.path, owner.joints.arrays, owner.within):
             yield self._step(lead.motion, lead.onwards, lead.onwards, 1.0, lead.motion.end_ns)
+            if self._is_in_the_way():
+                return
+
+    def _is_in_the_way(self) -> bool:
+        """Tell whether what was met is a matter of where, not of how the motion gets there."""
+        obstacle = self.trials.obstacle
+        return obstacle is not None and obstacle.reason not in (*_OF_JOINTS, *_SPEED)
 
     def _step(
             self, step: Trajectory, onwards: Trajectory, follow: Trajectory, scale: float,
@@ -179,6 +187,8 @@ class _Search:
         """
         owner, trials = self.owner, self.trials
         end_ns = self._end_of(step)
+        if end_ns - self.leave_ns <= MIN_KNOT_SPACING_NS:
+            return None
         head = self._committed().then(step.cut(self.leave_ns, end_ns))
         if not trials.comes_down(head):
             return None
@@ -189,7 +199,10 @@ class _Search:
             if found is None:
                 return self._passed(
                     Plan(motion, onwards, end_ns), follow, joined_ns, scale, obstacle, tail)
-            if found.reason in _OF_JOINTS and trials.to_blame(head, owner.joints):
+            if found.reason not in _OF_JOINTS:
+                if trials.count > 1:
+                    break  # what is in the way of one brake mostly is in the way of the other
+            elif trials.to_blame(head, owner.joints):
                 break
         return None
 
@@ -258,7 +271,9 @@ class _Search:
                       self.trials.count)
 
     def _committed(self) -> Trajectory:
-        return self.plan.motion.cut(self.begin_ns, self.leave_ns)
+        if self.committed is None:
+            self.committed = self.plan.motion.cut(self.begin_ns, self.leave_ns)
+        return self.committed
 
     def _end_of(self, step: Trajectory) -> int:
         owner = self.owner
@@ -271,9 +286,10 @@ def _braked(head: Trajectory, brakes: Trajectory) -> Trajectory:
     return motion
 
 
-def _rates(obstacle: Violation) -> tuple[float, ...]:
+def _rates(obstacle: Violation | None) -> tuple[float, ...]:
     """Return the rates to try, the fastest first."""
-    if obstacle.reason in _SPEED and obstacle.value > obstacle.limit:
+    if (obstacle is not None and obstacle.reason in _SPEED
+            and obstacle.value > obstacle.limit):
         rate = max(_ROOM * obstacle.limit / obstacle.value, _SLOWEST)
         return (rate, *(slower for slower in _SLOWER if slower < rate))
     return _SLOWER

@@ -9,7 +9,7 @@ import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.trajectory import JointMotion, MIN_KNOT_SPACING_NS, Trajectory
-from physical_ai_bridge.safety.profiles import phases_of, sample_profiles
+from physical_ai_bridge.safety.profiles import plan_phases, sample_profiles
 from physical_ai_bridge.safety.retiming import slow
 import ruckig
 
@@ -94,13 +94,8 @@ def _lead(
     wanted.max_acceleration = within.acceleration.tolist()
     wanted.max_jerk = within.jerk.tolist()
     wanted.minimum_duration = duration_s
-    planned = ruckig.Trajectory(len(joints))
-    try:
-        result = ruckig.Ruckig(len(joints)).calculate(wanted, planned)
-    except ruckig.RuckigError:
+    phases = plan_phases(wanted)
+    if phases is None:
         return None
-    if result != ruckig.Result.Working:
-        return None
-    lead = sample_profiles(
-        leave_ns, joints, state, [phases_of(profile) for profile in planned.profiles[0]])
+    lead = sample_profiles(leave_ns, joints, state, phases)
     return lead if len(lead.times_ns) > 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 import math
@@ -11,6 +12,7 @@ import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.trajectory import JointMotion, MIN_KNOT_SPACING_NS, Trajectory
+import ruckig
 
 # Profiles are planned this much inside the limits, so that rounding their knots to whole
 # nanoseconds cannot carry them over.
@@ -41,7 +43,28 @@ def inset(limits: LimitArrays, resolution_s: float) -> LimitArrays:
         limits.jerk * max(1.0 - merged_s / resolution_s, 0.5) * _MARGIN)
 
 
-def phases_of(profile: Any) -> Phases:
+def plan_phases(
+        wanted: ruckig.InputParameter, planner: Callable[[int], Any] = ruckig.Ruckig,
+) -> list[Phases] | None:
+    """
+    Return each joint's phases as ruckig plans them, or None where it does not.
+
+    It raises RuckigError for inputs that it does not take, and its binding ValueError for results
+    that it has no name for, as of a motion longer than two hours. ``planner`` makes the planner of
+    so many joints.
+    """
+    joints = wanted.degrees_of_freedom
+    planned = ruckig.Trajectory(joints)
+    try:
+        result = planner(joints).calculate(wanted, planned)
+    except (ruckig.RuckigError, ValueError):
+        return None
+    if result != ruckig.Result.Working:
+        return None
+    return [_phases_of(profile) for profile in planned.profiles[0]]
+
+
+def _phases_of(profile: Any) -> Phases:
     """Return the phases of a ``ruckig.Profile``, its braking pre-trajectory included."""
     durations, jerks = (*profile.brake.t, *profile.t), (*profile.brake.j, *profile.j)
     used = [(t, j) for t, j in zip(durations, jerks, strict=True) if t > 0.0]

@@ -10,7 +10,7 @@ from physical_ai_bridge.contract.trajectory import JointMotion
 from physical_ai_bridge.safety.braking import brake, closed_form_stop, ruckig_stop
 from physical_ai_bridge.safety.cubics import Cubics
 from physical_ai_bridge.safety.limits import check_cubics, check_limits
-from physical_ai_bridge.safety.profiles import inset, Phases
+from physical_ai_bridge.safety.profiles import inset, Phases, plan_phases
 import pytest
 import ruckig
 
@@ -29,18 +29,37 @@ def state(velocity: list[float], acceleration: list[float]) -> JointMotion:
 
 
 def ruckig_that_raises(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
-    """Fail as ruckig does with an input that it does not take."""
-    not_a_limit = LimitArrays(limits.position_min, limits.position_max, limits.velocity,
-                              -limits.acceleration, limits.jerk)
-    return ruckig_stop(state, not_a_limit)
+    """Ask ruckig what it does not take."""
+    not_limits = LimitArrays(limits.position_min, limits.position_max, limits.velocity,
+                             -limits.acceleration, limits.jerk)
+    return ruckig_stop(state, not_limits)
+
+
+def ruckig_that_takes_too_long(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+    """Ask ruckig for a stop of many hours, which its binding has no result for."""
+    endless = JointMotion(
+        state.position, state.velocity + 1e6, state.acceleration, state.jerk)
+    return ruckig_stop(endless, limits)
 
 
 def ruckig_that_finds_nothing(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
-    """Fail as ruckig does where it finds no trajectory."""
-    del state, limits
+    """Fail as ruckig does where it finds no trajectory, which it says by its result."""
+    class FindsNothing(ruckig.Ruckig):
+        def calculate(
+                self, wanted: ruckig.InputParameter, planned: ruckig.Trajectory) -> ruckig.Result:
+            super().calculate(wanted, planned)
+            return ruckig.Result.ErrorExecutionTimeCalculation
+
+    wanted = ruckig.InputParameter(len(state.position))
+    wanted.current_velocity = state.velocity.tolist()
+    wanted.max_velocity = limits.velocity.tolist()
+    wanted.max_acceleration = limits.acceleration.tolist()
+    wanted.max_jerk = limits.jerk.tolist()
+    assert plan_phases(wanted) is not None
+    return plan_phases(wanted, FindsNothing)
 
 
-PLANNERS = (ruckig_stop, ruckig_that_raises, ruckig_that_finds_nothing)
+PLANNERS = (ruckig_stop, ruckig_that_finds_nothing, ruckig_that_raises, ruckig_that_takes_too_long)
 velocities = st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3)
 accelerations = st.lists(st.floats(-4.9, 4.9), min_size=3, max_size=3)
 
@@ -58,10 +77,9 @@ def test_a_stop_ends_at_rest_within_the_limits_whoever_plans_it(planner, v, a):
                             to_rest=True) is None
 
 
-def test_a_planner_that_fails_really_does():
-    with pytest.raises(ruckig.RuckigError):
-        ruckig_that_raises(state([1.0] * 3, [0.0] * 3), limits())
-    assert ruckig_that_finds_nothing(state([1.0] * 3, [0.0] * 3), limits()) is None
+@pytest.mark.parametrize('planner', PLANNERS[1:])
+def test_a_planner_that_is_meant_to_fail_does(planner):
+    assert planner(state([1.0] * 3, [0.0] * 3), limits()) is None
 
 
 @pytest.mark.parametrize('planner', PLANNERS[1:])
@@ -71,14 +89,6 @@ def test_without_ruckig_a_stop_is_the_same(planner, v, a):
     without = brake(0, NAMES, state(v, a), limits(), planner)
     assert without.end_ns == pytest.approx(with_it.end_ns, abs=1_000)
     assert without.positions[-1] == pytest.approx(with_it.positions[-1], abs=1e-6)
-
-
-def test_an_error_that_is_not_ruckigs_is_not_swallowed():
-    def broken(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
-        raise TypeError('a planner with a mistake')
-
-    with pytest.raises(TypeError, match='a mistake'):
-        brake(0, NAMES, state([1.0] * 3, [0.0] * 3), limits(), broken)
 
 
 @given(velocities, accelerations)
