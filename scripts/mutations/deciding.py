@@ -194,9 +194,6 @@ MUTATIONS: tuple[Mutation, ...] = (
          'command = None'),
         ('a stop brakes at once', '        command = self._brake(now)\n        self._proposals',
          '        command = None\n        self._proposals'),
-        ('a proposal that was stopped is not followed on',
-         '        command = self._brake(now)\n        self._proposals.drop()\n',
-         '        command = self._brake(now)\n'),
         ('a blocked proposal', '        if isinstance(found, Blocked):\n', '        if False:\n'),
     ),
 )

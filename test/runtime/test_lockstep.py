@@ -177,11 +177,13 @@ def test_a_contact_between_two_ticks_is_answered_at_its_own_instant():
     assert before.mode is Mode.ACTIVE
     run.cell.force_n = 95.0
     run.cycles(1)
-    stop = run.cell.commands[-1]
+    plan, stop = run.cell.commands[-2:]
     assert run.decisions[-1].reason is Reason.FORCE_LIMIT
-    # The first sample of the cycle has it, and what stops begins there, not at the tick.
-    assert stop.start_ns < before.now.ros_ns + 5 * MS
     assert not stop.velocities[-1].any()
+    # The cycle's first sample has it: the stop leaves the plan a command's way after that, not
+    # after the tick that ends the cycle.
+    at = before.now.ros_ns + (10 + 20 - 1) * MS
+    assert np.abs(stop.at(at).position - plan.at(at).position).max() > 1e-7
 
 
 def test_when_ros_time_is_set_back_it_observes_again():
