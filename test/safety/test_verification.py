@@ -210,6 +210,23 @@ class TestWorkspace:
             assert found.limit == side[axis]
             side[axis] = before
 
+    def test_an_arc_at_constant_joint_speed_that_bends_out_between_two_knots_is_found(self):
+        """Nothing accelerates there but the tcp, by going round."""
+        robot = example_robot(loose_cell())
+        x, y, _ = robot.tcp(EXAMPLE_START)
+        across = -float(np.arctan2(y, x))  # there the tcp is furthest out in x
+        offsets = across + np.array([-1.25, -0.5, 0.5, 2.0])  # and not half way
+        positions = np.tile(EXAMPLE_START, (4, 1))
+        positions[:, 0] += offsets
+        velocities = np.zeros((4, 6))
+        velocities[1:3, 0] = 2.0
+        motion = Trajectory(0, JOINTS, np.array([0, 750, 1250, 2750]) * 1_000_000, positions,
+                            velocities)
+        furthest = np.hypot(x, y)
+        for room, found in ((-0.01, Reason.WORKSPACE_LIMIT), (0.01, None)):
+            box = Box(min=(-2.0, -2.0, -2.0), max=(float(furthest + room), 2.0, 2.0))
+            assert breach(loose_cell(workspace=box), motion) is found
+
     def test_an_excursion_between_samples_is_found(self):
         """A joint goes out and back within 3 ms, amid a motion that else stays inside."""
         out = EXAMPLE_START + 0.05 * np.eye(6)[1]
@@ -383,6 +400,16 @@ class TestBoundedWork:
         assert 'and the keep-out box floor' in str(found)
         assert str(found).endswith('for the checks of one tick to tell')
         assert check.evaluations <= 2 + clearance.MAX_EVALUATIONS + tcp_check.MAX_EVALUATIONS
+
+    def test_a_long_way_right_at_a_border_is_refused(self):
+        """Turning about the vertical keeps the height; no bound of some samples tells that."""
+        there = EXAMPLE_START + np.eye(6)[0]
+        motion = through(range(9), *(there if second % 2 else EXAMPLE_START
+                                     for second in range(9)))
+        height = float(example_robot(loose_cell()).tcp(EXAMPLE_START)[2])
+        for room, found in ((0.0, Reason.NOT_VERIFIED), (0.1, None)):
+            box = Box(min=(-2.0, -2.0, -2.0), max=(2.0, 2.0, height + room))
+            assert breach(loose_cell(workspace=box), motion) is found
 
     def test_a_tcp_that_cannot_be_told_from_its_limits_is_refused(self):
         """It shakes at 200 knots: looking at each of them is more than one check may."""
