@@ -224,7 +224,7 @@ def test_a_shadow_says_what_it_would_do_and_sends_nothing(graph, cell_path):
 
 def test_deactivating_in_motion_brakes(supervised):
     robot = supervised.robot
-    robot.propose(1.0)
+    robot.propose(0.3)
     supervised.wait_for('ACTIVE')
     supervised.client.deactivate()
     supervised.wait_for('INACTIVE')
