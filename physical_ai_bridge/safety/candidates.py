@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell, LimitArrays
@@ -28,6 +29,7 @@ _ROOM, _SLOWEST = 0.95, 0.05
 _WORTH_A_STOP_NS = seconds_to_ns(0.005)
 # A stop keeps to the path unless that takes this much longer than braking joint by joint.
 _WORTH_THE_PATH_NS = seconds_to_ns(0.05)
+_CHECKS_OF_A_STOP = 2
 _SPEED = (Reason.VELOCITY_LIMIT, Reason.TCP_SPEED_LIMIT)
 _SMOOTHNESS = (Reason.ACCELERATION_LIMIT, Reason.JERK_LIMIT)
 _OF_JOINTS = (Reason.POSITION_LIMIT, Reason.VELOCITY_LIMIT, *_SMOOTHNESS)
@@ -42,7 +44,7 @@ class Candidates:
     ``MOST_CHECKS`` motions are verified in one ``follow``, two in one ``stop``.
     """
 
-    MOST_CHECKS = 16
+    MOST_CHECKS = 10
 
     def __init__(
             self, cell: Cell, check: Check | None = None, speed_use: SpeedUse | None = None,
@@ -187,13 +189,14 @@ class _Search:
         """
         owner, trials = self.owner, self.trials
         end_ns = self._end_of(step)
-        if end_ns - self.leave_ns <= MIN_KNOT_SPACING_NS:
+        left = owner.MOST_CHECKS - trials.count - _CHECKS_OF_A_STOP
+        if end_ns - self.leave_ns <= MIN_KNOT_SPACING_NS or left <= 0:
             return None
         head = self._committed().then(step.cut(self.leave_ns, end_ns))
         if not trials.comes_down(head):
             return None
         obstacle = trials.obstacle
-        for tail, brakes in self._tails(onwards, end_ns):
+        for tail, brakes in islice(self._tails(onwards, end_ns), left):
             motion = _braked(head, brakes)
             found = trials.check(motion)
             if found is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-import math
 
 import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
@@ -13,11 +12,11 @@ from physical_ai_bridge.contract.trajectory import Trajectory
 
 # Planned for this share of the limits, by which samples may be off.
 _PLANNED_SHARE = 0.95
-# Over joints that brake by themselves; how often the duration is estimated anew, over the stretch
-# of path that the last one uses up; and what is added to that.
-_OVER_ALONE, _ESTIMATES, OVER_ESTIMATE = 1.08, 3, 1.03
+# Over joints that brake by themselves, and over an estimate.
+_OVER_ALONE, _OVER_ESTIMATE = 1.08, 1.03
 _SHORTEST_S = 0.01
-_GENTLE = 0.5
+# A path that uses no more than this share of the limits is gentle.
+_GENTLE = 0.3
 # Which share of the duration each ramp of s̈ may take.
 _RAMPS = (0.1, 0.2, 0.3, 0.4, 0.5)
 _SAMPLES_PER_PHASE = 5
@@ -123,24 +122,23 @@ def as_if_alone(stretch: Stretch, drop: float, limits: LimitArrays) -> Change:
     return Change(drop, ramp, duration_s)
 
 
-def estimate(stretch: Stretch, change: Change, limits: LimitArrays) -> float:
-    """Return the least duration in s that keeps samples within the limits, or inf."""
-    drop, duration_s = change.drop, change.duration_s
+def estimate(
+        stretch: Stretch, change: Change, duration_s: float, limits: LimitArrays) -> float:
+    """
+    Return the least duration in s that keeps samples of a change within the limits, or inf.
+
+    They are taken from what the change would use up of the path if it took ``duration_s``.
+    """
+    drop = change.drop
     x, area, fall, slope, curve = _samples(change.ramp)
-    used = x - drop * area
     rate, first, second = (
         (1.0 - drop * fall)[:, None], (-drop * slope)[:, None], (-drop * curve)[:, None])
-    for _ in range(_ESTIMATES):
-        _, d1, d2, d3 = stretch.at(np.minimum(duration_s * used, stretch.length_s))
-        least = OVER_ESTIMATE * _least_duration(
-            (d2 * rate * rate, d1 * first),
-            (d3 * rate**3, 3.0 * d2 * rate * first, d1 * second),
-            _PLANNED_SHARE * limits.acceleration, _PLANNED_SHARE * limits.jerk)
-        close = abs(least - duration_s) <= 0.02 * least
-        duration_s = max(least, _SHORTEST_S)
-        if close or not least < math.inf:
-            break
-    return duration_s
+    _, d1, d2, d3 = stretch.at(np.minimum(duration_s * (x - drop * area), stretch.length_s))
+    least = _least_duration(
+        (d2 * rate * rate, d1 * first),
+        (d3 * rate**3, 3.0 * d2 * rate * first, d1 * second),
+        _PLANNED_SHARE * limits.acceleration, _PLANNED_SHARE * limits.jerk)
+    return max(_OVER_ESTIMATE * least, _SHORTEST_S)
 
 
 def _least_duration(
@@ -170,7 +168,7 @@ def _least_duration(
 
 
 def is_gentle(stretch: Stretch, limits: LimitArrays) -> bool:
-    """Tell whether the path leaves half of the limits to a change of its rate, to begin with."""
+    """Tell whether the path leaves most of the limits to a change of its rate, to begin with."""
     _, _, acceleration, jerk = (rate[0] for rate in stretch.at(np.zeros(1)))
     return bool((np.abs(acceleration) <= _GENTLE * limits.acceleration).all()
                 and (np.abs(jerk) <= _GENTLE * limits.jerk).all())

@@ -21,18 +21,18 @@ from physical_ai_bridge.safety.rate_change import (
     Change,
     estimate,
     is_gentle,
-    OVER_ESTIMATE,
     Stretch,
 )
 from physical_ai_bridge.safety.splines import spline_through
 
-# Held to this share of the limits: what rounding knots to whole nanoseconds may add.
-_HELD_SHARE = 0.999
+# How many motions are made at most, and what the next one takes longer than the last one's excess
+# asks for. They are held to this share of the limits: rounding knots to whole nanoseconds may add.
+_ATTEMPTS, _OVER_EXCESS, _HELD_SHARE = 3, 1.02, 0.999
 # Knots: some 10 ms apart, those of the path where they are this far apart, so many at most.
 _SPACING_S, _APART, _MOST_CUBICS = 0.01, 0.35, 64
 # A path that comes to rest within so many times what the joints alone would take is followed to
-# its end. What takes so many times as long and a little, or so long, does not count as braking.
-_REST_OF_PATH, _LONGEST_BRAKE, _A_LITTLE_S, _LONGEST_S = 1.3, 3.0, 0.2, 1.0
+# its end. What takes more than so many times as long, and so long, is of no use.
+_REST_OF_PATH, _LONGEST, _AND_S = 1.3, 3.0, 0.2
 _TABLE = np.linspace(0.0, 1.0, 65)
 
 
@@ -48,8 +48,9 @@ def retime(
     is about as short as acceleration and jerk ``limits`` let it be. Its knots are on the path, but
     for the second and the last but one, and the cubics between them are to some 10 µrad.
 
-    None where the path ends too early, or where the limits leave no room. The work is bounded: at
-    most three motions of less than a hundred cubics each are made.
+    None where the path ends too early, or where the limits leave no room, or so little that it
+    would take more than three times as long as the joints alone, and 0.2 s. The work is bounded:
+    at most three motions of less than a hundred cubics each are made.
     """
     if not _goes_on(path, from_ns):
         return None
@@ -72,11 +73,10 @@ def brake_along(path: Trajectory, from_ns: int, limits: LimitArrays) -> Trajecto
         return None
     stretch = Stretch(path, from_ns)
     change = as_if_alone(stretch, 1.0, limits)
-    longest_s = _LONGEST_BRAKE * change.duration_s + _A_LITTLE_S
     motion = None
     if not (rests and stretch.length_s <= _REST_OF_PATH * change.duration_s):
-        motion = _retimed(path, from_ns, stretch, change, limits, longest_s)
-    if motion is None and rests and stretch.length_s <= longest_s:
+        motion = _retimed(path, from_ns, stretch, change, limits)
+    if motion is None and rests and stretch.length_s <= _longest_s(change):
         motion = path.cut(from_ns, path.end_ns)
         motion.velocities[-1] = 0.0
     return motion
@@ -84,29 +84,30 @@ def brake_along(path: Trajectory, from_ns: int, limits: LimitArrays) -> Trajecto
 
 def _retimed(
         path: Trajectory, from_ns: int, stretch: Stretch, change: Change, limits: LimitArrays,
-        longest_s: float = _LONGEST_S,
 ) -> Trajectory | None:
     """Return ``retime``'s motion; ``change`` itself is tried where the path asks for little."""
-    excess = math.inf
-    for attempt in range(0 if is_gentle(stretch, limits) else 1, 3):
-        if attempt == 1:
-            duration_s = estimate(stretch, change, limits)
-        elif attempt == 2:
-            duration_s = change.duration_s * min(OVER_ESTIMATE * excess, 2.0)
-        else:
-            duration_s = change.duration_s
-        if not duration_s <= min(longest_s, _LONGEST_S):
+    duration_s, least_s = change.duration_s, 0.0
+    for attempt in range(_ATTEMPTS):
+        if attempt or not is_gentle(stretch, limits):
+            duration_s = max(estimate(stretch, change, duration_s, limits), least_s)
+        if not duration_s < math.inf:
             return None
-        change = Change(change.drop, change.ramp, duration_s)
-        if change.used_s <= stretch.length_s:
-            motion, used_s, excess = _changing(path, from_ns, stretch, change, limits)
-            if excess <= 1.0:
-                rest = (None if change.drop == 1.0 else _slowed(
-                    path, stretch, motion.end_ns, used_s, 1.0 - change.drop))
-                return motion if rest is None else motion.then(rest)
-        elif attempt:
-            return None
+        tried = Change(change.drop, change.ramp, duration_s)
+        if duration_s > _longest_s(change) or tried.used_s > stretch.length_s:
+            if attempt:
+                return None
+            continue
+        motion, used_s, excess = _changing(path, from_ns, stretch, tried, limits)
+        if excess <= 1.0:
+            rest = (None if change.drop == 1.0 else _slowed(
+                path, stretch, motion.end_ns, used_s, 1.0 - change.drop))
+            return motion if rest is None else motion.then(rest)
+        least_s = min(_OVER_EXCESS * excess, 2.0) * duration_s
     return None
+
+
+def _longest_s(alone: Change) -> float:
+    return _LONGEST * alone.duration_s + _AND_S
 
 
 def slow(path: Trajectory, from_ns: int, rate: float) -> Trajectory | None:
