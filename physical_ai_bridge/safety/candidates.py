@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell, LimitArrays
@@ -29,7 +28,8 @@ _ROOM, _SLOWEST = 0.95, 0.05
 _WORTH_A_STOP_NS = seconds_to_ns(0.005)
 # A stop keeps to the path unless that takes this much longer than braking joint by joint.
 _WORTH_THE_PATH_NS = seconds_to_ns(0.05)
-_CHECKS_OF_A_STOP = 2
+# How many motions are verified for one rung: one for each way to brake.
+_CHECKS_EACH = 2
 _SPEED = (Reason.VELOCITY_LIMIT, Reason.TCP_SPEED_LIMIT)
 _SMOOTHNESS = (Reason.ACCELERATION_LIMIT, Reason.JERK_LIMIT)
 _OF_JOINTS = (Reason.POSITION_LIMIT, Reason.VELOCITY_LIMIT, *_SMOOTHNESS)
@@ -189,14 +189,14 @@ class _Search:
         """
         owner, trials = self.owner, self.trials
         end_ns = self._end_of(step)
-        left = owner.MOST_CHECKS - trials.count - _CHECKS_OF_A_STOP
-        if end_ns - self.leave_ns <= MIN_KNOT_SPACING_NS or left <= 0:
+        if (end_ns - self.leave_ns <= MIN_KNOT_SPACING_NS
+                or trials.count + 2 * _CHECKS_EACH > owner.MOST_CHECKS):  # it, and the stop
             return None
         head = self._committed().then(step.cut(self.leave_ns, end_ns))
         if not trials.comes_down(head):
             return None
         obstacle = trials.obstacle
-        for tail, brakes in islice(self._tails(onwards, end_ns), left):
+        for tail, brakes in self._tails(onwards, end_ns):
             motion = _braked(head, brakes)
             found = trials.check(motion)
             if found is None:

@@ -16,6 +16,7 @@ from physical_ai_bridge.policy.reference import ReferenceShaper
 from physical_ai_bridge.safety.candidates import Candidates
 from physical_ai_bridge.safety.limits import Violation
 from physical_ai_bridge.safety.plans import Blocked, Passed, Plan
+from physical_ai_bridge.safety.retiming import brake_along
 from physical_ai_bridge.safety.trials import JointLimits
 from physical_ai_bridge.testing.contracts import example_cell
 from physical_ai_bridge.testing.robots import seven_joint_cell, SEVEN_JOINT_START
@@ -491,6 +492,14 @@ def test_a_stop_leaves_a_path_that_would_take_much_longer():
     assert_is_safe(stop, plan, now_ns, SIX)
     sooner_ns = plan.motion.end_ns - stop.motion.end_ns
     assert sooner_ns > 0
+
+
+def test_a_stop_that_ends_later_than_the_plan_is_not_even_tried():
+    plan, path, now_ns = moving(goal=0.25, ticks=18)
+    check = Refusing(lambda number, _: number == 1)
+    assert brake_along(path, now_ns + LATENCY_NS, LIMITS).end_ns > plan.motion.end_ns
+    assert Candidates(SIX, check).stop(plan, path, now_ns) is None
+    assert len(check.seen) == 1
 
 
 def test_where_the_stop_on_the_path_is_refused_the_joints_brake_apart():
