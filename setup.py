@@ -75,6 +75,7 @@ EXTRAS = {
     'test': [
         'pytest>=8,<10',
         'pytest-timeout>=2.3,<3',
+        'pytest-xdist>=3.5,<4',  # the tests of the core on all cores
         'hypothesis>=6.100,<7',
         'onnx>=1.17,<2',  # builds the small models that tests run
     ],
