@@ -58,12 +58,14 @@ class Trajectory:
             rest = np.zeros(self.positions.shape[1])
             knot = 0 if offset < knots[0] else last
             return JointMotion(self.positions[knot].copy(), rest, rest.copy(), rest.copy())
-        index = min(int(np.searchsorted(knots, offset, side='right')) - 1, last - 1)
-        h = (int(knots[index + 1]) - int(knots[index])) / NS_PER_S
-        tau = (offset - int(knots[index])) / NS_PER_S
-        c0, c1, c2, c3 = _cubic(h, self.positions[index], self.positions[index + 1],
-                                self.velocities[index], self.velocities[index + 1])
-        return JointMotion(*_evaluate(tau, c0, c1, c2, c3))
+        index = min(int(knots.searchsorted(offset, side='right')) - 1, last - 1)
+        begin, end = knots[index:index + 2].tolist()
+        h, tau = (end - begin) / NS_PER_S, (offset - begin) / NS_PER_S
+        # A handful of joints: Python's own numbers take half the time that arrays do.
+        (q0, q1), (v0, v1) = (
+            pair[index:index + 2].tolist() for pair in (self.positions, self.velocities))
+        states = [_evaluate(tau, *_cubic(h, *ends)) for ends in zip(q0, q1, v0, v1, strict=True)]
+        return JointMotion(*np.array(list(zip(*states, strict=True))))
 
     def at_many(self, times_ns: np.ndarray) -> JointMotion:
         """
@@ -101,7 +103,7 @@ class Trajectory:
     def snap(self, ros_ns: int) -> int:
         """Return the knot that cutting at an instant would lose, or else the instant."""
         offset = ros_ns - self.stamp_ns
-        nearest = int(self.times_ns[np.argmin(np.abs(self.times_ns - offset))])
+        nearest = int(self.times_ns[np.abs(self.times_ns - offset).argmin()])
         close = abs(nearest - offset) <= MIN_KNOT_SPACING_NS
         return self.stamp_ns + nearest if close else ros_ns
 
@@ -123,6 +125,24 @@ class Trajectory:
             np.vstack((first.position, self.positions[inner], last.position)),
             np.vstack((first.velocity, self.velocities[inner], last.velocity)))
 
+    def along(self, path: Trajectory, to_ns: int) -> Trajectory:
+        """
+        Return this motion, then ``path`` from this one's end until ``to_ns``, with a knot there.
+
+        The joining knot is this one's; the caller has made sure that both agree there. Knots are
+        kept as in ``cut``.
+        """
+        knots, stamp_ns = path.times_ns, path.stamp_ns
+        begin = knots.searchsorted(self.end_ns - stamp_ns + MIN_KNOT_SPACING_NS, side='right')
+        end = knots.searchsorted(to_ns - stamp_ns - MIN_KNOT_SPACING_NS)
+        last = path.at(to_ns)
+        return Trajectory(
+            self.stamp_ns, self.joint_names,
+            np.concatenate((self.times_ns, knots[begin:end] + (stamp_ns - self.stamp_ns),
+                            (to_ns - self.stamp_ns,))),
+            np.concatenate((self.positions, path.positions[begin:end], last.position[None])),
+            np.concatenate((self.velocities, path.velocities[begin:end], last.velocity[None])))
+
     def then(self, following: Trajectory) -> Trajectory:
         """
         Return this motion, then ``following``, which begins where and when this one ends.
@@ -133,8 +153,8 @@ class Trajectory:
         return Trajectory(
             self.stamp_ns, self.joint_names,
             np.concatenate((self.times_ns, following.times_ns[1:] + shift)),
-            np.vstack((self.positions, following.positions[1:])),
-            np.vstack((self.velocities, following.velocities[1:])))
+            np.concatenate((self.positions, following.positions[1:])),
+            np.concatenate((self.velocities, following.velocities[1:])))
 
     @classmethod
     def hold(cls, stamp_ns: int, joint_names: tuple[str, ...], position: np.ndarray) -> Trajectory:

@@ -192,7 +192,7 @@ class _Search:
         if (end_ns - self.leave_ns <= MIN_KNOT_SPACING_NS
                 or trials.count + 2 * _CHECKS_EACH > owner.MOST_CHECKS):  # it, and the stop
             return None
-        head = self._committed().then(step.cut(self.leave_ns, end_ns))
+        head = self._committed().along(step, end_ns)
         if not trials.comes_down(head):
             return None
         obstacle = trials.obstacle
