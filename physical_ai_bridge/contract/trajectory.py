@@ -79,7 +79,7 @@ class Trajectory:
             rest = np.zeros_like(position)
             return JointMotion(position, rest, rest.copy(), rest.copy())
         segment = np.clip(np.searchsorted(knots, times_ns, side='right') - 1, 0, len(knots) - 2)
-        c0, c1, c2, c3 = self._coefficients()
+        c0, c1, c2, c3 = self.cubics()
         tau = ((times_ns - knots[segment]) / NS_PER_S)[:, None]
         motion = JointMotion(
             *_evaluate(tau, c0[segment], c1[segment], c2[segment], c3[segment]))
@@ -90,15 +90,20 @@ class Trajectory:
                     rate[outside] = 0.0
         return motion
 
-    def _coefficients(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return c0..c3 of q(τ) = c0 + c1 τ + c2 τ² + c3 τ³ for each segment, τ from its start."""
-        h = (np.diff(self.times_ns) / NS_PER_S)[:, None]
-        return _cubic(h, self.positions[:-1], self.positions[1:],
-                      self.velocities[:-1], self.velocities[1:])
+    def cubics(
+            self, first: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """
+        Return c0..c3 of q(τ) = c0 + c1 τ + c2 τ² + c3 τ³, each (S, N), τ in s from its start.
+
+        S are the segments from the one with the number ``first`` on.
+        """
+        knots, q, v = self.times_ns[first:], self.positions[first:], self.velocities[first:]
+        h = ((knots[1:] - knots[:-1]) / NS_PER_S)[:, None]
+        return _cubic(h, q[:-1], q[1:], v[:-1], v[1:])
 
     def segments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return each segment's duration (K-1,) in s and its c0..c3, each (K-1, N)."""
-        return (np.diff(self.times_ns) / NS_PER_S, *self._coefficients())
+        return (np.diff(self.times_ns) / NS_PER_S, *self.cubics())
 
     def snap(self, ros_ns: int) -> int:
         """Return the knot that cutting at an instant would lose, or else the instant."""

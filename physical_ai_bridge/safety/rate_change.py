@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+import math
 
 import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
@@ -90,27 +91,45 @@ class Change:
 
 
 class Stretch:
-    """A path from an instant on, by seconds from there."""
+    """
+    A path from an instant on, by seconds from there.
+
+    ``begin`` is q', q'', q''' (N,) where it begins.
+    """
 
     def __init__(self, path: Trajectory, from_ns: int) -> None:
-        self.knots = (path.times_ns - (from_ns - path.stamp_ns)) / NS_PER_S
-        _, *self._coefficients = path.segments()
+        offset = from_ns - path.stamp_ns
+        first = int(path.times_ns[1:-1].searchsorted(offset, side='right'))
+        self.knots = (path.times_ns[first:] - offset) / NS_PER_S
         self.length_s = float(self.knots[-1])
+        # One row of coefficients, c0 to c3, for each cubic.
+        self._cubics = np.stack(path.cubics(first), axis=1)
+        self.begin = tuple(rate[0] for rate in self.rates_at(np.zeros(1)))
 
-    def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return q, q', q'', q''' (M, N) at ``s`` (M,)."""
-        segment = self.knots.searchsorted(s, side='right') - 1
-        segment = np.minimum(segment, len(self.knots) - 2)
-        tau = (s - self.knots[segment])[:, None]
-        c0, c1, c2, c3 = (c[segment] for c in self._coefficients)
+    def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return q, q', q'' (M, N) at ``s`` (M,)."""
+        tau, c = self._find(s)
+        c2, c3 = c[:, 2], c[:, 3]
         third = 3.0 * c3
-        return (c0 + tau * (c1 + tau * (c2 + tau * c3)), c1 + tau * (2.0 * c2 + tau * third),
-                2.0 * (c2 + tau * third), 2.0 * third)
+        return (c[:, 0] + tau * (c[:, 1] + tau * (c2 + tau * c3)),
+                c[:, 1] + tau * (2.0 * c2 + tau * third), 2.0 * (c2 + tau * third))
+
+    def rates_at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return q', q'', q''' (M, N) at ``s`` (M,)."""
+        tau, c = self._find(s)
+        twice, sixth = 2.0 * c[:, 2], 6.0 * c[:, 3]
+        turned = tau * sixth
+        return c[:, 1] + tau * (twice + 0.5 * turned), twice + turned, sixth
+
+    def _find(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far into their cubics (M, 1) ``s`` (M,) are, and those (M, 4, N)."""
+        segment = self.knots[1:-1].searchsorted(s, side='right')
+        return (s - self.knots[segment])[:, None], self._cubics[segment]
 
 
 def as_if_alone(stretch: Stretch, drop: float, limits: LimitArrays) -> Change:
     """Return how the slowest joint would change its speed if the path were straight and even."""
-    _, v, a, _ = (rate[0] for rate in stretch.at(np.zeros(1)))
+    v, a, _ = stretch.begin
     v = drop * (np.abs(v) + a * a / (2.0 * limits.jerk))
     rise = limits.acceleration / limits.jerk
     alone = np.where(v > limits.acceleration * rise, v / limits.acceleration + rise,
@@ -133,10 +152,12 @@ def estimate(
     x, area, fall, slope, curve = _samples(change.ramp)
     rate, first, second = (
         (1.0 - drop * fall)[:, None], (-drop * slope)[:, None], (-drop * curve)[:, None])
-    _, d1, d2, d3 = stretch.at(np.minimum(duration_s * (x - drop * area), stretch.length_s))
+    d1, d2, d3 = stretch.rates_at(
+        np.minimum(duration_s * (x - drop * area), stretch.length_s))
+    square = rate * rate
     least = _least_duration(
-        (d2 * rate * rate, d1 * first),
-        (d3 * rate**3, 3.0 * d2 * rate * first, d1 * second),
+        (d2 * square, d1 * first),
+        (d3 * (square * rate), d2 * (3.0 * rate * first), d1 * second),
         _PLANNED_SHARE * limits.acceleration, _PLANNED_SHARE * limits.jerk)
     return max(_OVER_ESTIMATE * least, _SHORTEST_S)
 
@@ -148,27 +169,24 @@ def _least_duration(
     """
     Return the least T with |b + c/T| <= a_max and |d + e/T + f/T²| <= j_max everywhere, or inf.
 
-    Where e and f differ in sign, what f takes off is not counted.
+    Where e and f differ in sign, what f takes off is not counted. Where b or d alone reach their
+    limit there is none.
     """
     b, c = acceleration
     d, e, f = jerk
-    room = a_max - b * np.sign(c)
-    sign = np.where(f != 0.0, np.sign(f), np.sign(e))
+    room = a_max - np.copysign(b, b * c)
+    sign = np.copysign(1.0, np.where(f == 0.0, e, f))
     d, e, f = d * sign, e * sign, np.abs(f)
     near, far = j_max - d, j_max + d
-    with np.errstate(divide='ignore', invalid='ignore'):
-        # With y = 1/T, f y² + e y = near has one positive root; this form does not cancel.
-        needed = (
-            np.where(c == 0.0, 0.0, np.where(room > 0.0, np.abs(c) / room, np.inf)),
-            np.where((e == 0.0) & (f == 0.0), 0.0, np.where(
-                near > 0.0,
-                (e + np.sqrt(e * e + 4.0 * f * np.maximum(near, 0.0))) / (2.0 * near), np.inf)),
-            np.where(e < 0.0, np.where(far > 0.0, -e / far, np.inf), 0.0))
+    if min(float(room.min()), float(near.min()), float(far.min())) <= 0.0:
+        return math.inf
+    # With y = 1/T, f y² + e y = near has one positive root; this form does not cancel.
+    needed = (np.abs(c) / room, (e + np.sqrt(e * e + 4.0 * f * near)) / (2.0 * near), -e / far)
     return max(float(each.max()) for each in needed)
 
 
 def is_gentle(stretch: Stretch, limits: LimitArrays) -> bool:
     """Tell whether the path leaves most of the limits to a change of its rate, to begin with."""
-    _, _, acceleration, jerk = (rate[0] for rate in stretch.at(np.zeros(1)))
+    _, acceleration, jerk = stretch.begin
     return bool((np.abs(acceleration) <= _GENTLE * limits.acceleration).all()
                 and (np.abs(jerk) <= _GENTLE * limits.jerk).all())

@@ -134,7 +134,7 @@ def _slowed(
         return None
     times = np.zeros(len(later) + 1, dtype=np.int64)
     times[1:] = np.rint((later - begin_s) * (NS_PER_S / rate))
-    position, velocity, _, _ = stretch.at(
+    position, velocity, _ = stretch.at(
         np.minimum(begin_s + rate / NS_PER_S * times, stretch.length_s))
     position[-1], velocity[-1] = path.positions[-1], path.velocities[-1]
     return Trajectory(stamp_ns, path.joint_names, times, position, rate * velocity)
@@ -152,7 +152,7 @@ def _changing(
     times = _knots(stretch, change)
     seconds = times / NS_PER_S
     s = np.minimum(change.at(seconds), stretch.length_s)
-    position, d1, d2, _ = stretch.at(s)
+    position, d1, d2 = stretch.at(s)
     position, velocity, acceleration = spline_through(
         seconds, position, (d1[0], to_rate * d1[-1]), (d2[0], to_rate * to_rate * d2[-1]))
     jerk = (acceleration[1:] - acceleration[:-1]) / (seconds[1:] - seconds[:-1])[:, None]
