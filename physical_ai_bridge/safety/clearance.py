@@ -36,15 +36,16 @@ class ClearanceCheck:
             return None
         self.evaluations = 1
         travel = cubics.travel
-        knot = int(np.searchsorted(travel.sum(axis=1), 0.5 * travel[-1].sum()))
+        total = travel.sum(axis=1)
+        knot = int(total.searchsorted(0.5 * total[-1]))
         # To either side of the middle, the first knot and the last one.
-        sides = np.stack((travel[knot], travel[-1] - travel[knot]))
+        sides = np.array((travel[knot], travel[-1] - travel[knot]))
         margins = robot.distances(cubics.positions[knot]) - robot.least_m
         found = self._too_close(margins)
         if found is not None:
             return found
         vouched = np.maximum(margins - _ACCURACY_M, 0.0)
-        pairs = np.nonzero(~(sides @ robot.pair_reach.T <= vouched).all(axis=0))[0]
+        pairs = np.flatnonzero(~(sides @ robot.pair_reach.T <= vouched).all(axis=0))
         if not pairs.size:
             return None
         reach = robot.reach_near(sides.max(axis=0), pairs)

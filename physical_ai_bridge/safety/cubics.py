@@ -45,21 +45,23 @@ class Cubics:
                 motion.stamp_ns, motion.joint_names, np.array([0, MIN_KNOT_SPACING_NS]),
                 np.repeat(motion.positions, 2, axis=0),
                 np.zeros((2, motion.positions.shape[1])))
-        duration, _, c1, c2, c3 = motion.segments()
-        h = duration[:, None]
+        _, c1, c2, c3 = motion.cubics()
+        knots = motion.times_ns
+        h = ((knots[1:] - knots[:-1]) / NS_PER_S)[:, None]
         start_acceleration = 2.0 * c2
-        end_acceleration = start_acceleration + 6.0 * h * c3
+        jerk = 6.0 * c3
+        end_acceleration = start_acceleration + h * jerk
         turns = c1 + h * c2
         size = np.abs(motion.velocities)
         speed = np.maximum(np.maximum(size[:-1], size[1:]), np.abs(turns))
         travel = np.zeros_like(size)
-        np.cumsum(speed * h, axis=0, out=travel[1:])
+        (speed * h).cumsum(axis=0, out=travel[1:])
         return cls(
             times=(motion.times_ns - motion.times_ns[0]) / NS_PER_S, h=h,
             positions=motion.positions, velocities=motion.velocities, c2=c2, c3=c3, turns=turns,
             speed=speed,
             acceleration=np.maximum(np.abs(start_acceleration), np.abs(end_acceleration)),
-            jerk=np.abs(6.0 * c3), end_acceleration=end_acceleration,
+            jerk=np.abs(jerk), end_acceleration=end_acceleration,
             step=np.abs(start_acceleration[1:] - end_acceleration[:-1]), travel=travel)
 
     def at(self, segment: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -69,6 +71,13 @@ class Cubics:
         return (self.positions[segment] + tau * (c1 + tau * (c2 + tau * c3)),
                 c1 + tau * (2.0 * c2 + tau * (3.0 * c3)),
                 2.0 * c2 + tau * (6.0 * c3))
+
+    def position_at(self, time: float) -> np.ndarray:
+        """Return the position (N,) at ``time``, s from the first knot."""
+        segment = int(self.times[1:-1].searchsorted(time, side='right'))
+        tau = time - self.times[segment]
+        return self.positions[segment] + tau * (self.velocities[segment] + tau * (
+            self.c2[segment] + tau * self.c3[segment]))
 
     def positions_at(self, times: np.ndarray) -> np.ndarray:
         """Return the positions (M, N) at ``times`` (M,), s from the first knot."""

@@ -14,6 +14,8 @@ from physical_ai_bridge.safety.reach import Reach
 from physical_ai_bridge.safety.urdf import hull_of, read_urdf
 import pinocchio
 
+# Metres: what may be lost where an arm is all but along its joint's axis.
+_ROUNDING_M = 1e-7
 _WORLD_AXES = pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED
 
 
@@ -159,6 +161,21 @@ class RobotModel:
         pinocchio.updateFramePlacement(self._model, self._data, self._tcp)
         return self._position.copy()
 
+    def tcp_velocities(self, q: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """
+        Return the tcp's position and velocity (M, 2, 3) in m and m/s.
+
+        Arguments are M joint positions and velocities, (M, N) each.
+        """
+        model, data, tcp, position = self._model, self._data, self._tcp, self._position
+        states = np.empty((len(q), 2, 3))
+        for state, q_, v_ in zip(states, q[:, self._order], v[:, self._order], strict=True):
+            pinocchio.forwardKinematics(model, data, q_, v_)
+            pinocchio.updateFramePlacement(model, data, tcp)
+            state[0] = position
+            state[1] = pinocchio.getFrameVelocity(model, data, tcp, _WORLD_AXES).linear
+        return states
+
     def tcp_states(self, q: np.ndarray, v: np.ndarray, a: np.ndarray) -> np.ndarray:
         """
         Return the tcp's position, velocity and acceleration (M, 3, 3) in m, s.
@@ -215,10 +232,11 @@ class _Shapes:
         self._reach = reach
         self._bodies = np.array(bodies, dtype=np.intp)
         self._reaches = np.array(reaches).reshape(-1, len(reach.joints))
+        self._turns = reach.axes.any(axis=1)
         middles = [0.5 * (points.min(axis=0) + points.max(axis=0)) for points, _ in hulls]
         self._middles = np.array(middles).reshape(-1, 3)
         self._radii = np.array([
-            float(np.linalg.norm(points - middle, axis=1).max()) + radius
+            float(np.linalg.norm(points - middle, axis=1).max()) + radius + _ROUNDING_M
             for (points, radius), middle in zip(hulls, middles, strict=True)])
 
     def reach_near(
@@ -230,14 +248,16 @@ class _Shapes:
         is as far from it as there, and changes that by what the joints beyond it can carry it.
         """
         rotations, origins = (np.array(part) for part in zip(*frames, strict=True))
-        middles = origins[self._bodies] + np.einsum(
-            'gij,gj->gi', rotations[self._bodies], self._middles)
-        joints, axes, beyond = self._reach.joints, self._reach.axes, self._reach.beyond
-        turned = np.einsum('nij,nj->ni', rotations[joints], axes)
+        middles = origins[self._bodies] + (
+            rotations[self._bodies] @ self._middles[:, :, None])[:, :, 0]
+        joints, beyond = self._reach.joints, self._reach.beyond
+        axes = (rotations[joints] @ self._reach.axes[:, :, None])[:, :, 0]
         arms = middles[:, None, :] - origins[joints]
-        across = np.linalg.norm(np.cross(turned, arms), axis=2) + self._radii[:, None]
-        near = across + (self._reaches * travel) @ beyond.T
-        return np.where(axes.any(axis=1), np.minimum(near, self._reaches), self._reaches)
+        # What of an arm is across its joint's axis, by Pythagoras.
+        along = (arms * axes).sum(axis=2)
+        across = np.sqrt(np.maximum((arms * arms).sum(axis=2) - along * along, 0.0))
+        near = across + self._radii[:, None] + (self._reaches * travel) @ beyond.T
+        return np.where(self._turns, np.minimum(near, self._reaches), self._reaches)
 
 
 def _box(name: str, box: Box) -> pinocchio.GeometryObject:

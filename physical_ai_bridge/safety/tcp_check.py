@@ -27,27 +27,29 @@ class TcpCheck:
 
     Between samples the tcp's path p(t) is bounded by its derivatives, and these by the joints'
     (Faà di Bruno's formula): any partial derivative of p is at most the reach of the joints in
-    it, because each further one only turns the vector. Three looks, each at what the one before
+    it, because each further one only turns the vector. Four looks, each at what the one before
     left open:
 
     1. One sample in the middle, and how far and fast the joints can carry the tcp from there.
     2. Samples some 40 ms apart: a value between two of them is off the straight line between
        theirs by h²/8 of its second derivative at most, and h/4 of the jumps of its first one.
-    3. Each cubic by itself, where all is smooth: position and squared speed are off the cubic
-       Hermite interpolant by h⁴/384 of their fourth derivative at most; divided until that tells.
+    3. Each cubic by itself, between its ends, likewise; nothing jumps there.
+    4. Closer: position and squared speed are off the cubic Hermite interpolant by h⁴/384 of
+       their fourth derivative at most; divided until that tells.
     """
 
     def __init__(self, cell: Cell, robot: RobotModel) -> None:
         self._robot = robot
         workspace = cell.safety.workspace
         self._low, self._high = np.array(workspace.min), np.array(workspace.max)
+        self._lowest, self._highest = self._low - _ROUNDING_M, self._high + _ROUNDING_M
         self._limit_m_s = cell.safety.tcp_speed_max_m_s
         self.evaluations = 0
 
     def speed_use(self, position: np.ndarray, velocity: np.ndarray) -> float:
         """Return the largest share of the speed limit in any of the states of joints (M, N)."""
-        states = self._robot.tcp_states(position, velocity, np.zeros_like(position))
-        return float(np.linalg.norm(states[:, 1], axis=1).max()) / self._limit_m_s
+        states = self._robot.tcp_velocities(position, velocity)
+        return float(_norms(states[:, 1]).max()) / self._limit_m_s
 
     def check(self, cubics: Cubics, speed_share: float) -> Violation | None:
         """Return where the tcp is too fast or outside, or cannot be told not to be, or None."""
@@ -55,10 +57,9 @@ class TcpCheck:
         limit = self._limit_m_s * speed_share
         self.evaluations = 1
         travel = cubics.travel @ robot.tcp_reach
-        half = 0.5 * travel[-1]
-        middle = cubics.positions_at(np.interp([half], travel, cubics.times))[0]
-        position = robot.tcp(middle)
-        slow = (cubics.speed @ robot.tcp_reach <= limit).all()
+        half = 0.5 * float(travel[-1])
+        position = robot.tcp(cubics.position_at(float(np.interp(half, travel, cubics.times))))
+        slow = (cubics.speed @ robot.tcp_reach).max() <= limit
         slack = np.minimum(position - self._low, self._high - position).min()
         if slow and slack >= half:
             return None
@@ -68,37 +69,56 @@ class TcpCheck:
     def _coarse(self, cubics: Cubics, rates: _Rates, limit: float) -> Violation | None:
         """Look at some of the knots, and then at each cubic that these leave open."""
         times = cubics.times
+        last = len(times) - 1
         count = min(max(math.ceil(times[-1] / _COARSE_S), 1), _COARSE_MAX)
-        knots = np.unique(np.searchsorted(times, np.linspace(0.0, times[-1], count + 1)))
-        q = cubics.positions[knots]
-        states = self._robot.tcp_states(q, cubics.velocities[knots], np.zeros_like(q))
-        self.evaluations += len(knots)
-        position, speed = states[:, 0], np.linalg.norm(states[:, 1], axis=1)
-        found = self._too_fast(speed, limit) or self._outside(position, position)
+        some = np.zeros(last + 1, dtype=bool)
+        some[times.searchsorted(np.arange(count) * (times[-1] / count))] = some[-1] = True
+        knots = np.flatnonzero(some)
+        states = self._at_knots(cubics, knots)
+        found = self._breach(states, limit)
         if found is not None:
             return found
-        h = np.diff(times[knots])
         first = knots[:-1]
-        second, third = (np.maximum.reduceat(rate, first) for rate in rates.low_orders())
-        jumps = np.zeros(len(times) - 1)
+        jumps = np.zeros(last)
         jumps[1:] = cubics.step @ self._robot.tcp_reach
-        fastest = (np.maximum(speed[:-1], speed[1:]) + h * h / 8.0 * third
-                   + h / 4.0 * np.add.reduceat(jumps, first))
-        off = (h * h / 8.0 * second)[:, None]
-        low = np.minimum(position[:-1], position[1:]) - off
-        high = np.maximum(position[:-1], position[1:]) + off
+        fastest, low, high = _between(
+            states[:-1], states[1:], times[knots[1:]] - times[first],
+            *(np.maximum.reduceat(rate, first) for rate in rates.low_orders),
+            np.add.reduceat(jumps, first))
         told = _within(fastest, limit) & self._inside(low, high)
         if told.all():
             return None
-        segment = np.nonzero(~np.repeat(told, np.diff(knots)))[0]
+        segment = np.flatnonzero(np.repeat(~told, knots[1:] - first))
         if not self._affords(2 * len(segment)):
             return self._untold(fastest, low, high, limit)
-        return self._fine(cubics, rates, segment, limit)
+        return self._each(cubics, rates, segment, limit)
+
+    def _each(
+            self, cubics: Cubics, rates: _Rates, segment: np.ndarray, limit: float,
+    ) -> Violation | None:
+        """Look at both ends of each cubic in ``segment`` (M,), and closely at those still open."""
+        at_end = np.zeros(len(cubics.times), dtype=bool)
+        at_end[segment] = at_end[segment + 1] = True
+        states = self._at_knots(cubics, np.flatnonzero(at_end))
+        found = self._breach(states, limit)
+        if found is not None:
+            return found
+        row = (np.cumsum(at_end) - 1)[segment]
+        second, third = rates.low_orders
+        fastest, low, high = _between(
+            states[row], states[row + 1], cubics.h[segment, 0], second[segment], third[segment],
+            0.0)
+        open_ = segment[~(_within(fastest, limit) & self._inside(low, high))]
+        if not len(open_):
+            return None
+        if not self._affords(2 * len(open_)):
+            return self._untold(fastest, low, high, limit)
+        return self._fine(cubics, rates, open_, limit)
 
     def _fine(
             self, cubics: Cubics, rates: _Rates, segment: np.ndarray, limit: float,
     ) -> Violation | None:
-        """Look at both ends of each cubic in ``segment`` (M,), and divide those still open."""
+        """Look closely at each cubic in ``segment`` (M,), and divide those still open."""
         tau = np.column_stack((np.zeros(len(segment)), cubics.h[segment, 0]))
         fourth = rates.fourth_orders()
         ends = cubics.at(np.repeat(segment, 2), tau.ravel())
@@ -126,14 +146,19 @@ class TcpCheck:
     def _affords(self, evaluations: int) -> bool:
         return self.evaluations + evaluations <= MAX_EVALUATIONS
 
+    def _at_knots(self, cubics: Cubics, knots: np.ndarray) -> np.ndarray:
+        """Return the tcp's position and velocity (M, 2, 3) at ``knots`` (M,)."""
+        self.evaluations += len(knots)
+        return self._robot.tcp_velocities(cubics.positions[knots], cubics.velocities[knots])
+
     def _look(self, motion: tuple[np.ndarray, ...]) -> np.ndarray:
         """Return the tcp's states (M, 3, 3) at joint positions, velocities, accelerations."""
         self.evaluations += len(motion[0])
         return self._robot.tcp_states(*motion)
 
     def _breach(self, states: np.ndarray, limit: float) -> Violation | None:
-        return (self._too_fast(np.linalg.norm(states[:, 1], axis=1), limit)
-                or self._outside(states[:, 0], states[:, 0]))
+        position = states[:, 0]
+        return self._too_fast(_norms(states[:, 1]), limit) or self._outside(position, position)
 
     def _too_fast(self, speeds: np.ndarray, limit: float) -> Violation | None:
         if _within(speeds, limit).all():
@@ -142,7 +167,7 @@ class TcpCheck:
 
     def _inside(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Tell (M,) whether all from ``low`` to ``high`` (M, 3) is in the workspace."""
-        return ((low >= self._low - _ROUNDING_M) & (high <= self._high + _ROUNDING_M)).all(axis=1)
+        return ((low >= self._lowest) & (high <= self._highest)).all(axis=1)
 
     def _outside(
             self, low: np.ndarray, high: np.ndarray, reason: Reason = Reason.WORKSPACE_LIMIT,
@@ -177,20 +202,19 @@ class _Rates:
     """
 
     def __init__(self, cubics: Cubics, robot: RobotModel) -> None:
-        weights = np.column_stack((robot.tcp_reach, robot.tcp_support))
+        weights = np.stack((robot.tcp_reach, robot.tcp_support), axis=1)
         (self._ru, self._u), (self._rw, self._w), (self._ry, self._y) = (
             (rate @ weights).T for rate in (cubics.speed, cubics.acceleration, cubics.jerk))
-
-    def low_orders(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return bounds of the second and third derivative of the position."""
-        ru, u, rw, w, ry = self._ru, self._u, self._rw, self._w, self._ry
-        second = rw + ru * u
-        return second, ry + 3.0 * np.minimum(rw * u, ru * w) + ru * u * u
+        # Of the second and third derivative of the position.
+        ru, u, rw, w = self._ru, self._u, self._rw, self._w
+        turning = ru * u
+        self.low_orders = (
+            rw + turning, self._ry + 3.0 * np.minimum(rw * u, ru * w) + turning * u)
 
     def fourth_orders(self) -> np.ndarray:
         """Return bounds (S, 2) of the fourth derivative of position and of squared speed."""
         ru, u, rw, w, ry, y = self._ru, self._u, self._rw, self._w, self._ry, self._y
-        second, third = self.low_orders()
+        second, third = self.low_orders
         fourth = (4.0 * np.minimum(ry * u, ru * y) + 3.0 * rw * w
                   + 6.0 * np.minimum(rw * u, ru * w) * u + ru * u**3)
         fifth = (10.0 * np.minimum(ry * w, rw * y) + 10.0 * np.minimum(ry * u, ru * y) * u
@@ -201,6 +225,29 @@ class _Rates:
 
 def _within(speeds: np.ndarray, limit: float) -> np.ndarray:
     return speeds <= limit * (1.0 + RELATIVE_TOLERANCE)
+
+
+def _norms(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt((vectors * vectors).sum(axis=-1))
+
+
+def _between(
+        begin: np.ndarray, end: np.ndarray, h: np.ndarray, second: np.ndarray, third: np.ndarray,
+        jumps: np.ndarray | float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Return the speed (M,) and the lowest and highest position (M, 3) that spans cannot exceed.
+
+    ``begin`` and ``end`` (M, 2, 3) are the states at their ends, ``h`` (M,) s their durations,
+    ``second`` and ``third`` (M,) bounds of the position's derivatives, ``jumps`` (M,) of the
+    jumps of its second one.
+    """
+    bow = h * h / 8.0
+    fastest = (np.maximum(_norms(begin[:, 1]), _norms(end[:, 1])) + bow * third
+               + h / 4.0 * jumps)
+    off = (bow * second)[:, None]
+    return (fastest, np.minimum(begin[:, 0], end[:, 0]) - off,
+            np.maximum(begin[:, 0], end[:, 0]) + off)
 
 
 def _neighbours(values: np.ndarray) -> np.ndarray:
