@@ -46,6 +46,13 @@ class _Shape:
         return (area + y * (fall + y * (0.5 * slope + y / 6.0 * curve)),
                 fall + y * (slope + 0.5 * y * curve), slope + y * curve)
 
+    def area_at(self, x: np.ndarray) -> np.ndarray:
+        """Return the integral of g from 0 at ``x`` (M,)."""
+        phase = self.starts[1:].searchsorted(x, side='right')
+        y = x - self.starts[phase]
+        area, fall, slope = self.states[:, phase]
+        return area + y * (fall + y * (0.5 * slope + y / 6.0 * self.curves[phase]))
+
 
 @lru_cache(maxsize=len(_RAMPS))
 def _shape(ramp: float) -> _Shape:
@@ -71,6 +78,13 @@ def _samples(ramp: float) -> tuple[np.ndarray, ...]:
     return (x, *shape.at(x), curve)
 
 
+@lru_cache(maxsize=len(_RAMPS))
+def _table(ramp: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return x (65,) from 0 to 1 with the integral of g, to look up where that is."""
+    x = np.linspace(0.0, 1.0, 65)
+    return x, _shape(ramp).area_at(x)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A rate that falls from 1 by ``drop`` within ``duration_s``, in the shape of ``ramp``."""
@@ -87,7 +101,14 @@ class Change:
     def at(self, seconds: np.ndarray) -> np.ndarray:
         """Return s at ``seconds`` (M,), both in s from the beginning."""
         x = seconds / self.duration_s
-        return self.duration_s * (x - self.drop * _shape(self.ramp).at(x)[0])
+        return self.duration_s * (x - self.drop * _shape(self.ramp).area_at(x))
+
+    def images(self, knots: np.ndarray) -> list[float]:
+        """Return when it gets to where the path has ``knots`` (M,), those within it, all in s."""
+        x, area = _table(self.ramp)
+        begin, end = knots.searchsorted((0.0, self.used_s), side='right')
+        return np.interp(knots[begin:end], self.duration_s * (x - self.drop * area),
+                         self.duration_s * x).tolist()
 
 
 class Stretch:

@@ -9,12 +9,13 @@ the path's points; with q', q'', q''' by s::
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
 import math
 
 import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
-from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
+from physical_ai_bridge.contract.clock import NS_PER_S
 from physical_ai_bridge.contract.trajectory import MIN_KNOT_SPACING_NS, Trajectory
 from physical_ai_bridge.safety.rate_change import (
     as_if_alone,
@@ -33,7 +34,6 @@ _SPACING_S, _APART, _MOST_CUBICS = 0.01, 0.35, 64
 # A path that comes to rest within so many times what the joints alone would take is followed to
 # its end. What takes more than so many times as long, and so long, is of no use.
 _REST_OF_PATH, _LONGEST, _AND_S = 1.3, 3.0, 0.2
-_TABLE = np.linspace(0.0, 1.0, 65)
 
 
 def retime(
@@ -166,28 +166,26 @@ def _knots(stretch: Stretch, change: Change) -> np.ndarray:
     """Return the knots (M,) int64 ns: the phases' ends, images of the path's own, and more."""
     duration_s, ramp = change.duration_s, change.ramp
     spacing = max(_SPACING_S, duration_s / _MOST_CUBICS)
+    apart = _APART * spacing
     ends = [0.0, ramp * duration_s, (1.0 - ramp) * duration_s, duration_s]
-    if ends[2] - ends[1] < _APART * spacing:
+    if ends[2] - ends[1] < apart:
         ends[1:3] = [0.5 * duration_s]
-    inner = stretch.knots[(stretch.knots > 0.0) & (stretch.knots < change.used_s)]
-    if len(inner):
-        images = np.interp(inner, change.at(duration_s * _TABLE), duration_s * _TABLE).tolist()
-    else:
-        images = []
     knots = [0.0]
+    images = change.images(stretch.knots)
     for begin, end in pairwise(ends):
-        for image in images:
-            if begin < image < end - _APART * spacing and image > knots[-1] + _APART * spacing:
+        for image in images[bisect_right(images, begin):bisect_left(images, end - apart)]:
+            if image > knots[-1] + apart:
                 _divide(knots, image, spacing)
         _divide(knots, end, spacing)
     if len(knots) < 5:
         knots = [duration_s * part / 4.0 for part in range(5)]
-    return np.array([seconds_to_ns(knot) for knot in knots], dtype=np.int64)
+    return np.rint(np.array(knots) * NS_PER_S).astype(np.int64)
 
 
 def _divide(knots: list[float], end: float, spacing: float) -> None:
     """Add knots up to ``end``, about ``spacing`` apart."""
     begin = knots[-1]
-    parts = max(round((end - begin) / spacing), 1)
-    knots += [begin + (end - begin) * part / parts for part in range(1, parts)]
+    parts = round((end - begin) / spacing)
+    if parts > 1:
+        knots += [begin + (end - begin) * part / parts for part in range(1, parts)]
     knots.append(end)
