@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell, LimitArrays
@@ -20,9 +20,9 @@ from physical_ai_bridge.safety.trials import Check, JointLimits, SpeedUse, Trial
 
 # Where plan and proposal agree this well (rad, rad/s, rad/s²) the one goes on as the other.
 _SAME_POSITION, _SAME_VELOCITY, _SAME_ACCELERATION = 1e-9, 1e-8, 1e-3
-# The rungs below full speed. Where a speed limit tells how much is too much, the first of them is
-# that, with some room.
-_SLOWER = (0.75, 0.5, 0.25)
+# The rungs below full speed, and how many of them are tried in one search. Where a speed limit
+# tells how much is too much, the first is that, with some room.
+_SLOWER, _MOST_SLOWER = (0.75, 0.5, 0.25), 2
 _ROOM, _SLOWEST = 0.95, 0.05
 # A stop that ends no sooner than the plan by this much is not worth a command.
 _WORTH_A_STOP_NS = seconds_to_ns(0.005)
@@ -128,16 +128,43 @@ class _Search:
 
     def along_the_path(self) -> Iterator[Passed | None]:
         """Yield what there is, the best first, where the plan goes on as the path."""
-        path, limits = self.path, self.owner.joints.arrays
+        path = self.path
         yield self._step(path, path, path, 1.0, 0)
         obstacle = self.trials.obstacle
         if obstacle is not None and obstacle.reason in _SMOOTHNESS:
             yield from self._joins()
-        for rate in _rates(obstacle):
-            slower = retime(path, self.leave_ns, rate, limits)
-            if slower is not None:
-                yield self._step(slower, slower, slower, rate, slower.end_ns)
+        yield self._slower()
         yield self._brakes(Plan(self.plan.motion, path, self.leave_ns))
+
+    def _slower(self) -> Passed | None:
+        """
+        Return the motion along the path at the best of the slower rates that are tried, or None.
+
+        Two are tried at most. Where a speed limit is in the way, it tells the first. Of the ladder
+        the middle rung is: where that passes a faster one is tried too, where not a slower one.
+        """
+        trials, rates, best = self.trials, _SLOWER, None
+        obstacle = trials.obstacle
+        tries = _MOST_SLOWER
+        if obstacle is not None and obstacle.reason in _SPEED and obstacle.value > obstacle.limit:
+            wanted = max(_ROOM * obstacle.limit / obstacle.value, _SLOWEST)
+            best = self._at_rate(wanted)
+            rates = tuple(rate for rate in _SLOWER if rate < wanted)
+            tries = 0 if best is not None else tries - 1
+        begin, end = 0, len(rates)
+        while begin < end and tries and not trials.gives_up:
+            middle = (begin + end) // 2
+            found = self._at_rate(rates[middle])
+            tries -= 1
+            if found is None:
+                begin = middle + 1
+            else:
+                best, end = found, middle
+        return None if best is None else replace(best, checks=trials.count)
+
+    def _at_rate(self, rate: float) -> Passed | None:
+        slower = retime(self.path, self.leave_ns, rate, self.owner.joints.arrays)
+        return None if slower is None else self._step(slower, slower, slower, rate, slower.end_ns)
 
     def approaches(self) -> Iterator[Passed | None]:
         """Yield what there is, the best first, where the plan has to be led onto the path."""
@@ -287,15 +314,6 @@ def _braked(head: Trajectory, brakes: Trajectory) -> Trajectory:
     motion = head.then(brakes)
     motion.velocities[-1] = brakes.velocities[-1]
     return motion
-
-
-def _rates(obstacle: Violation | None) -> tuple[float, ...]:
-    """Return the rates to try, the fastest first."""
-    if (obstacle is not None and obstacle.reason in _SPEED
-            and obstacle.value > obstacle.limit):
-        rate = max(_ROOM * obstacle.limit / obstacle.value, _SLOWEST)
-        return (rate, *(slower for slower in _SLOWER if slower < rate))
-    return _SLOWER
 
 
 def _begin(plan: Trajectory, now_ns: int) -> int:
