@@ -7,20 +7,26 @@ from typing import Protocol
 
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.trajectory import JointMotion, Trajectory
-from physical_ai_bridge.safety.profiles import Phases, plan_phases, sample_profiles
+from physical_ai_bridge.safety.profiles import (
+    PhasedProfiles,
+    Phases,
+    plan_profiles,
+    Profiles,
+    sample_profiles,
+)
 import ruckig
 
 
 class StopPlanner(Protocol):
     """Plans a stop; it may find none."""
 
-    def __call__(self, state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
-        """Return each joint's phases from ``state`` to rest, or None."""
+    def __call__(self, state: JointMotion, limits: LimitArrays) -> Profiles | None:
+        """Return the profiles from ``state`` to rest, or None."""
         ...
 
 
-def ruckig_stop(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
-    """Return each joint's phases as ruckig plans them, or None where it finds none."""
+def ruckig_stop(state: JointMotion, limits: LimitArrays) -> Profiles | None:
+    """Return the stop that ruckig plans, or None where it finds none."""
     joints = len(state.position)
     wanted = ruckig.InputParameter(joints)
     wanted.control_interface = ruckig.ControlInterface.Velocity
@@ -32,7 +38,7 @@ def ruckig_stop(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
     wanted.target_acceleration = [0.0] * joints
     wanted.max_acceleration = limits.acceleration.tolist()
     wanted.max_jerk = limits.jerk.tolist()
-    return plan_phases(wanted)
+    return plan_profiles(wanted)
 
 
 def brake(
@@ -47,14 +53,11 @@ def brake(
     profile itself. ``limits`` are those to plan with: see ``profiles.inset``. Where ``planner``
     finds none, the stop is computed in closed form.
     """
-    phases = planner(state, limits)
-    if phases is None:
-        phases = [
-            closed_form_stop(float(v), float(a), float(a_max), float(j_max))
-            for v, a, a_max, j_max in zip(
-                state.velocity, state.acceleration, limits.acceleration, limits.jerk,
-                strict=True)]
-    motion = sample_profiles(stamp_ns, joint_names, state, phases)
+    profiles = planner(state, limits) or PhasedProfiles(state, [
+        closed_form_stop(v, a, a_max, j_max) for v, a, a_max, j_max in zip(
+            state.velocity.tolist(), state.acceleration.tolist(), limits.acceleration.tolist(),
+            limits.jerk.tolist(), strict=True)])
+    motion = sample_profiles(stamp_ns, joint_names, profiles)
     motion.velocities[-1] = 0.0
     return motion
 

@@ -9,7 +9,7 @@ import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
 from physical_ai_bridge.contract.clock import NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.trajectory import JointMotion, MIN_KNOT_SPACING_NS, Trajectory
-from physical_ai_bridge.safety.profiles import plan_phases, sample_profiles
+from physical_ai_bridge.safety.profiles import plan_profiles, sample_profiles
 from physical_ai_bridge.safety.retiming import slow
 import ruckig
 
@@ -94,8 +94,8 @@ def _lead(
     wanted.max_acceleration = within.acceleration.tolist()
     wanted.max_jerk = within.jerk.tolist()
     wanted.minimum_duration = duration_s
-    phases = plan_phases(wanted)
-    if phases is None:
+    profiles = plan_profiles(wanted)
+    if profiles is None:
         return None
-    lead = sample_profiles(leave_ns, joints, state, phases)
+    lead = sample_profiles(leave_ns, joints, profiles)
     return lead if len(lead.times_ns) > 1 else None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
@@ -27,6 +27,77 @@ class Phases:
     jerks: tuple[float, ...]
 
 
+class Profiles(Protocol):
+    """A motion of N joints, each of phases of constant jerk, at rest or even after its end."""
+
+    def ends_ns(self) -> set[int]:
+        """Return where phases of any joint end, ns from the beginning."""
+        ...
+
+    def at(self, seconds: float) -> tuple[list[float], list[float]]:
+        """Return positions and velocities (N,) each at ``seconds`` from the beginning."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProfiles:
+    """What ruckig planned."""
+
+    planned: ruckig.Trajectory
+
+    def ends_ns(self) -> set[int]:
+        """See ``Profiles``; a phase of no duration ends where the one before it does."""
+        ends = set()
+        for profile in self.planned.profiles[0]:
+            end = 0.0
+            for duration in (*profile.brake.t, *profile.t):
+                if duration > 0.0:
+                    end += duration
+                    ends.add(seconds_to_ns(end))
+        return ends
+
+    def at(self, seconds: float) -> tuple[list[float], list[float]]:
+        """See ``Profiles``."""
+        position, velocity, _ = self.planned.at_time(seconds)
+        return position, velocity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhasedProfiles:
+    """``phases`` of each joint, from ``state`` on."""
+
+    state: JointMotion
+    phases: list[Phases]
+
+    def ends_ns(self) -> set[int]:
+        """See ``Profiles``."""
+        return {seconds_to_ns(end) for joint in self.phases
+                for end in accumulate(joint.durations)}
+
+    def at(self, seconds: float) -> tuple[list[float], list[float]]:
+        """See ``Profiles``."""
+        state = self.state
+        position, velocity = zip(*(
+            _joint_at(seconds, *start, joint) for *start, joint in zip(
+                state.position.tolist(), state.velocity.tolist(), state.acceleration.tolist(),
+                self.phases, strict=True)), strict=True)
+        return list(position), list(velocity)
+
+
+def _joint_at(
+        seconds: float, q: float, v: float, a: float, phases: Phases) -> tuple[float, float]:
+    """Return one joint's position and velocity; without jerk after its end."""
+    for duration, jerk in (*zip(phases.durations, phases.jerks, strict=True), (math.inf, 0.0)):
+        t = min(seconds, duration)
+        q += t * (v + t * (a / 2.0 + t * jerk / 6.0))
+        v += t * (a + t * jerk / 2.0)
+        a += t * jerk
+        seconds -= duration
+        if seconds <= 0.0:
+            break
+    return q, v
+
+
 def inset(limits: LimitArrays, resolution_s: float) -> LimitArrays:
     """
     Return the limits to plan a profile with, so that ``sample_profiles`` keeps within ``limits``.
@@ -43,11 +114,11 @@ def inset(limits: LimitArrays, resolution_s: float) -> LimitArrays:
         limits.jerk * max(1.0 - merged_s / resolution_s, 0.5) * _MARGIN)
 
 
-def plan_phases(
+def plan_profiles(
         wanted: ruckig.InputParameter, planner: Callable[[int], Any] = ruckig.Ruckig,
-) -> list[Phases] | None:
+) -> PlannedProfiles | None:
     """
-    Return each joint's phases as ruckig plans them, or None where it does not.
+    Return what ruckig plans, or None where it does not.
 
     It raises RuckigError for inputs that it does not take, and its binding ValueError for results
     that it has no name for, as of a motion longer than two hours. ``planner`` makes the planner of
@@ -59,28 +130,18 @@ def plan_phases(
         result = planner(joints).calculate(wanted, planned)
     except (ruckig.RuckigError, ValueError):
         return None
-    if result != ruckig.Result.Working:
-        return None
-    return [_phases_of(profile) for profile in planned.profiles[0]]
-
-
-def _phases_of(profile: Any) -> Phases:
-    """Return the phases of a ``ruckig.Profile``, its braking pre-trajectory included."""
-    durations, jerks = (*profile.brake.t, *profile.t), (*profile.brake.j, *profile.j)
-    used = [(t, j) for t, j in zip(durations, jerks, strict=True) if t > 0.0]
-    return Phases(tuple(t for t, _ in used), tuple(j for _, j in used))
+    return PlannedProfiles(planned) if result == ruckig.Result.Working else None
 
 
 def sample_profiles(
-        stamp_ns: int, joint_names: tuple[str, ...], state: JointMotion, phases: list[Phases],
-) -> Trajectory:
+        stamp_ns: int, joint_names: tuple[str, ...], profiles: Profiles) -> Trajectory:
     """
-    Return the trajectory that plays each joint's ``phases`` from ``state`` at ``stamp_ns`` on.
+    Return the trajectory that plays ``profiles`` from ``stamp_ns`` on.
 
     Knots stand at the union of all phase times, rounded to whole nanoseconds, where the profiles
     are evaluated; those closer than MIN_KNOT_SPACING_NS are merged.
     """
-    ends = sorted({seconds_to_ns(t) for joint in phases for t in accumulate(joint.durations)})
+    ends = sorted(profiles.ends_ns())
     times = [0]
     for end in ends:
         if end - times[-1] >= MIN_KNOT_SPACING_NS:
@@ -89,34 +150,6 @@ def sample_profiles(
     if last > times[-1]:
         # Never end before the slowest joint does: the last knot is the one that is at rest.
         times[-1:] = [last] if len(times) > 1 else [times[0], MIN_KNOT_SPACING_NS]
-    grid = np.array(times, dtype=np.int64)
-    positions, velocities = np.empty((len(grid), len(phases))), np.zeros((len(grid), len(phases)))
-    seconds = [time / NS_PER_S for time in times]
-    for joint, profile in enumerate(phases):
-        positions[:, joint], velocities[:, joint] = _profile_at(
-            seconds, float(state.position[joint]), float(state.velocity[joint]),
-            float(state.acceleration[joint]), profile)
-    return Trajectory(stamp_ns, joint_names, grid, positions, velocities)
-
-
-def _profile_at(
-        times: list[float], q: float, v: float, a: float, profile: Phases,
-) -> tuple[list[float], list[float]]:
-    """Return one joint's position and velocity at ``times`` in s; no jerk after its end."""
-    position, velocity = [], []
-    begin = 0.0
-    left = iter(times)
-    time = next(left, None)
-    for duration, jerk in (*zip(profile.durations, profile.jerks, strict=True), (math.inf, 0.0)):
-        while time is not None and time <= begin + duration:
-            t = time - begin
-            position.append(q + t * (v + t * (a / 2.0 + t * jerk / 6.0)))
-            velocity.append(v + t * (a + t * jerk / 2.0))
-            time = next(left, None)
-        if time is None:
-            break
-        q += duration * (v + duration * (a / 2.0 + duration * jerk / 6.0))
-        v += duration * (a + duration * jerk / 2.0)
-        a += duration * jerk
-        begin += duration
-    return position, velocity
+    positions, velocities = zip(*(profiles.at(time / NS_PER_S) for time in times), strict=True)
+    return Trajectory(stamp_ns, joint_names, np.array(times, dtype=np.int64),
+                      np.array(positions), np.array(velocities))

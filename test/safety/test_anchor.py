@@ -15,7 +15,7 @@ from physical_ai_bridge.contract.trajectory import MIN_KNOT_SPACING_NS, Trajecto
 from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.safety.anchor import Anchor
 from physical_ai_bridge.safety.braking import brake
-from physical_ai_bridge.safety.profiles import Phases, sample_profiles
+from physical_ai_bridge.safety.profiles import PhasedProfiles, Phases, sample_profiles
 from physical_ai_bridge.simulation.controller import Acceptance, Setpoint, TrajectoryController
 from physical_ai_bridge.testing.contracts import example_cell, JOINTS
 from physical_ai_bridge.testing.transport import Transport
@@ -51,8 +51,8 @@ def onwards(plan, now_ns, jerk, step_s=0.04):
     if begin > now_ns:
         begin = now_ns - 2 * MIN_KNOT_SPACING_NS
     state = plan.at(leave)
-    step = sample_profiles(leave, JOINTS, state, [
-        Phases((step_s / 2, step_s / 2), (j, -j)) for j in np.broadcast_to(jerk, 6)])
+    step = sample_profiles(leave, JOINTS, PhasedProfiles(state, [
+        Phases((step_s / 2, step_s / 2), (j, -j)) for j in np.broadcast_to(jerk, 6)]))
     motion = plan.cut(begin, leave).then(step).then(
         brake(step.end_ns, JOINTS, step.at(step.end_ns), LIMITS))
     return motion, leave

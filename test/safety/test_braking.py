@@ -10,7 +10,7 @@ from physical_ai_bridge.contract.trajectory import JointMotion
 from physical_ai_bridge.safety.braking import brake, closed_form_stop, ruckig_stop
 from physical_ai_bridge.safety.cubics import Cubics
 from physical_ai_bridge.safety.limits import check_cubics, check_limits
-from physical_ai_bridge.safety.profiles import inset, Phases, plan_phases
+from physical_ai_bridge.safety.profiles import inset, plan_profiles, Profiles
 import pytest
 import ruckig
 
@@ -28,21 +28,21 @@ def state(velocity: list[float], acceleration: list[float]) -> JointMotion:
     return JointMotion(np.zeros(3), np.array(velocity), np.array(acceleration), np.zeros(3))
 
 
-def ruckig_that_raises(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+def ruckig_that_raises(state: JointMotion, limits: LimitArrays) -> Profiles | None:
     """Ask ruckig what it does not take."""
     not_limits = LimitArrays(limits.position_min, limits.position_max, limits.velocity,
                              -limits.acceleration, limits.jerk)
     return ruckig_stop(state, not_limits)
 
 
-def ruckig_that_takes_too_long(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+def ruckig_that_takes_too_long(state: JointMotion, limits: LimitArrays) -> Profiles | None:
     """Ask ruckig for a stop of many hours, which its binding has no result for."""
     endless = JointMotion(
         state.position, state.velocity + 1e6, state.acceleration, state.jerk)
     return ruckig_stop(endless, limits)
 
 
-def ruckig_that_finds_nothing(state: JointMotion, limits: LimitArrays) -> list[Phases] | None:
+def ruckig_that_finds_nothing(state: JointMotion, limits: LimitArrays) -> Profiles | None:
     """Fail as ruckig does where it finds no trajectory, which it says by its result."""
     class FindsNothing(ruckig.Ruckig):
         def calculate(
@@ -55,8 +55,8 @@ def ruckig_that_finds_nothing(state: JointMotion, limits: LimitArrays) -> list[P
     wanted.max_velocity = limits.velocity.tolist()
     wanted.max_acceleration = limits.acceleration.tolist()
     wanted.max_jerk = limits.jerk.tolist()
-    assert plan_phases(wanted) is not None
-    return plan_phases(wanted, FindsNothing)
+    assert plan_profiles(wanted) is not None
+    return plan_profiles(wanted, FindsNothing)
 
 
 PLANNERS = (ruckig_stop, ruckig_that_finds_nothing, ruckig_that_raises, ruckig_that_takes_too_long)
