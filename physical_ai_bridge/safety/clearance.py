@@ -65,19 +65,16 @@ class ClearanceCheck:
     ) -> Violation | None:
         """Measure ``pairs`` until all ``spans`` (index into them, begin, end in travel) are."""
         robot = self._robot
-        travel = cubics.travel @ reach.T
+        travel = reach @ cubics.travel.T
         closest = (np.inf, pairs[0])
         while spans:
             if self.evaluations + len(spans) > MAX_EVALUATIONS + 1:
                 return self._untold(*closest)
             self.evaluations += len(spans)
-            middles = [0.5 * (begin + end) for _, begin, end in spans]
-            times = np.array([np.interp(middle, travel[:, index], cubics.times)
-                              for middle, (index, _, _) in zip(middles, spans, strict=True)])
             left = []
-            for q, middle, (index, begin, end) in zip(
-                    cubics.positions_at(times), middles, spans, strict=True):
-                pair = pairs[index]
+            for index, begin, end in spans:
+                middle, pair = 0.5 * (begin + end), pairs[index]
+                q = cubics.position_at(float(np.interp(middle, travel[index], cubics.times)))
                 margin = robot.distance(q, pair) - robot.pairs[pair].least_m
                 if not margin >= 0.0:
                     return self._violation(pair, margin)

@@ -140,6 +140,7 @@ class RobotModel:
         self.pairs = tuple(pairs)
         self.least_m = np.array([pair.least_m for pair in pairs])
         self.pair_reach = np.array(pair_reach).reshape(-1, len(self.joints))
+        self._moved = self.pair_reach > 0.0
         self._members = np.array(members).reshape(-1, 2)
 
     def _ignored(self, cell: Cell) -> set[frozenset[str]]:
@@ -209,10 +210,8 @@ class RobotModel:
         ``distances`` was last asked for.
         """
         shapes = self._shapes.reach_near(self._frames, travel)
-        # The boxes, the last row, are moved by no joint.
-        shapes = np.vstack((shapes, np.zeros_like(travel)))
         first, second = self._members[pairs].T
-        return np.where(self.pair_reach[pairs] > 0.0, shapes[first] + shapes[second], 0.0)
+        return np.where(self._moved[pairs], shapes[first] + shapes[second], 0.0)
 
     def distance(self, q: np.ndarray, pair: int) -> float:
         """Return the distance in m of ``pairs[pair]`` at joints ``q`` (N,)."""
@@ -232,7 +231,8 @@ class _Shapes:
         self._reach = reach
         self._bodies = np.array(bodies, dtype=np.intp)
         self._reaches = np.array(reaches).reshape(-1, len(reach.joints))
-        self._turns = reach.axes.any(axis=1)
+        # What a joint slides, it moves as far everywhere.
+        self._slides = np.where(reach.axes.any(axis=1), 0.0, np.inf)
         middles = [0.5 * (points.min(axis=0) + points.max(axis=0)) for points, _ in hulls]
         self._middles = np.array(middles).reshape(-1, 3)
         self._radii = np.array([
@@ -242,7 +242,9 @@ class _Shapes:
     def reach_near(
             self, frames: list[tuple[np.ndarray, np.ndarray]], travel: np.ndarray) -> np.ndarray:
         """
-        Return (G, N): the reach of each joint on each shape near a configuration.
+        Return (G + 1, N): the reach of each joint on each shape near a configuration, and 0.
+
+        The last row is that on what no joint moves.
 
         ``frames`` are the joints' rotations and origins in it. What turns about a joint's axis
         is as far from it as there, and changes that by what the joints beyond it can carry it.
@@ -256,8 +258,10 @@ class _Shapes:
         # What of an arm is across its joint's axis, by Pythagoras.
         along = (arms * axes).sum(axis=2)
         across = np.sqrt(np.maximum((arms * arms).sum(axis=2) - along * along, 0.0))
-        near = across + self._radii[:, None] + (self._reaches * travel) @ beyond.T
-        return np.where(self._turns, np.minimum(near, self._reaches), self._reaches)
+        near = across + self._radii[:, None] + (self._reaches * travel) @ beyond.T + self._slides
+        shapes = np.zeros((len(near) + 1, len(joints)))
+        np.minimum(near, self._reaches, out=shapes[:-1])
+        return shapes
 
 
 def _box(name: str, box: Box) -> pinocchio.GeometryObject:

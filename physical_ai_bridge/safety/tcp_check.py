@@ -55,16 +55,19 @@ class TcpCheck:
         """Return where the tcp is too fast or outside, or cannot be told not to be, or None."""
         robot = self._robot
         limit = self._limit_m_s * speed_share
-        self.evaluations = 1
-        travel = cubics.travel @ robot.tcp_reach
-        half = 0.5 * float(travel[-1])
-        position = robot.tcp(cubics.position_at(float(np.interp(half, travel, cubics.times))))
-        slow = (cubics.speed @ robot.tcp_reach).max() <= limit
-        slack = np.minimum(position - self._low, self._high - position).min()
-        if slow and slack >= half:
-            return None
-        found = self._outside(position[None, :], position[None, :]) if slow else None
-        return found or self._coarse(cubics, _Rates(cubics, robot), limit)
+        self.evaluations = 0
+        if (cubics.speed @ robot.tcp_reach).max() <= limit:
+            self.evaluations = 1
+            travel = cubics.travel @ robot.tcp_reach
+            half = 0.5 * float(travel[-1])
+            position = robot.tcp(cubics.position_at(
+                float(np.interp(half, travel, cubics.times))))
+            if np.minimum(position - self._low, self._high - position).min() >= half:
+                return None
+            found = self._outside(position[None, :], position[None, :])
+            if found is not None:
+                return found
+        return self._coarse(cubics, _Rates(cubics, robot), limit)
 
     def _coarse(self, cubics: Cubics, rates: _Rates, limit: float) -> Violation | None:
         """Look at some of the knots, and then at each cubic that these leave open."""
