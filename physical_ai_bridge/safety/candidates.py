@@ -20,14 +20,16 @@ from physical_ai_bridge.safety.trials import Check, JointLimits, SpeedUse, Trial
 
 # Where plan and proposal agree this well (rad, rad/s, rad/s²) the one goes on as the other.
 _SAME_POSITION, _SAME_VELOCITY, _SAME_ACCELERATION = 1e-9, 1e-8, 1e-3
-# The rungs below full speed, and how many of them are tried in one search. Where a speed limit
-# tells how much is too much, the first is that, with some room.
-_SLOWER, _MOST_SLOWER = (0.75, 0.5, 0.25), 2
+# The rungs below full speed. Where a speed limit tells how much is too much, it is that instead,
+# with some room.
+_SLOWER = (0.75, 0.5, 0.25)
 _ROOM, _SLOWEST = 0.95, 0.05
 # A stop that ends no sooner than the plan by this much is not worth a command.
 _WORTH_A_STOP_NS = seconds_to_ns(0.005)
 # A stop keeps to the path unless that takes this much longer than braking joint by joint.
 _WORTH_THE_PATH_NS = seconds_to_ns(0.05)
+# Where a path could not be braked on, it is looked at again once it is this much further.
+_APART_FOR_NS = seconds_to_ns(0.025)
 # How many motions are verified for one rung: one for each way to brake.
 _CHECKS_EACH = 2
 _SPEED = (Reason.VELOCITY_LIMIT, Reason.TCP_SPEED_LIMIT)
@@ -44,7 +46,7 @@ class Candidates:
     ``MOST_CHECKS`` motions are verified in one ``follow``, two in one ``stop``.
     """
 
-    MOST_CHECKS = 10
+    MOST_CHECKS = 6
 
     def __init__(
             self, cell: Cell, check: Check | None = None, speed_use: SpeedUse | None = None,
@@ -140,22 +142,17 @@ class _Search:
         """
         Return the motion along the path at the best of the slower rates that are tried, or None.
 
-        Two are tried at most. Where a speed limit is in the way, it tells the first. Of the ladder
-        the middle rung is: where that passes a faster one is tried too, where not a slower one.
+        Where a speed limit is in the way it tells the rate. Else the middle rung of the ladder is
+        tried, and where that passes the faster one too, where not the slower one.
         """
-        trials, rates, best = self.trials, _SLOWER, None
+        trials = self.trials
         obstacle = trials.obstacle
-        tries = _MOST_SLOWER
         if obstacle is not None and obstacle.reason in _SPEED and obstacle.value > obstacle.limit:
-            wanted = max(_ROOM * obstacle.limit / obstacle.value, _SLOWEST)
-            best = self._at_rate(wanted)
-            rates = tuple(rate for rate in _SLOWER if rate < wanted)
-            tries = 0 if best is not None else tries - 1
-        begin, end = 0, len(rates)
-        while begin < end and tries and not trials.gives_up:
+            return self._at_rate(max(_ROOM * obstacle.limit / obstacle.value, _SLOWEST))
+        best, begin, end = None, 0, len(_SLOWER)
+        while begin < end and not trials.gives_up:
             middle = (begin + end) // 2
-            found = self._at_rate(rates[middle])
-            tries -= 1
+            found = self._at_rate(_SLOWER[middle])
             if found is None:
                 begin = middle + 1
             else:
@@ -223,12 +220,18 @@ class _Search:
         if not trials.comes_down(head):
             return None
         obstacle = trials.obstacle
-        for tail, brakes in self._tails(onwards, end_ns):
+        plan = self.plan
+        apart_until_ns = plan.apart_until_ns if plan.path is onwards else 0
+        looked = end_ns >= apart_until_ns
+        for tail, brakes in self._tails(onwards, end_ns, looked):
             motion = _braked(head, brakes)
             found = trials.check(motion)
             if found is None:
+                if looked and tail == 'joints':
+                    apart_until_ns = end_ns + _APART_FOR_NS
                 return self._passed(
-                    Plan(motion, onwards, end_ns), follow, joined_ns, scale, obstacle, tail)
+                    Plan(motion, onwards, end_ns, apart_until_ns), follow, joined_ns, scale,
+                    obstacle, tail)
             if found.reason not in _OF_JOINTS:
                 if trials.count > 1:
                     break  # what is in the way of one brake mostly is in the way of the other
@@ -237,10 +240,11 @@ class _Search:
         return None
 
     def _tails(
-            self, onwards: Trajectory, end_ns: int) -> Iterator[tuple[Tail, Trajectory]]:
-        """Yield the brakes from ``end_ns`` on: along the path where there is one, then apart."""
+            self, onwards: Trajectory, end_ns: int, look: bool,
+    ) -> Iterator[tuple[Tail, Trajectory]]:
+        """Yield the brakes from ``end_ns`` on: along the path if one is to be found, then apart."""
         owner = self.owner
-        along = brake_along(onwards, end_ns, owner.joints.arrays)
+        along = brake_along(onwards, end_ns, owner.joints.arrays) if look else None
         if along is not None:
             yield 'path', along
         yield 'joints', brake(end_ns, onwards.joint_names, onwards.at(end_ns), owner.within)

@@ -17,12 +17,15 @@ class Plan:
     A motion that ends at rest, and what it was made from.
 
     From the beginning of ``path`` until ``tail_ns``, ROS time, it is the same motion as that; then
-    it brakes. ``path`` is None where nothing of that is known.
+    it brakes. ``path`` is None where nothing of that is known. There was no brake along the path
+    shortly before, so that none is looked for again where the tail would begin before
+    ``apart_until_ns``.
     """
 
     motion: Trajectory
     path: Trajectory | None = None
     tail_ns: int = 0
+    apart_until_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
