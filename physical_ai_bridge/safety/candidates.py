@@ -71,7 +71,7 @@ class Candidates:
         the speed limits of joints and tcp; what is faster already comes down: see ``Trials``.
         """
         motion = plan.motion
-        join_ns = self._join(motion, path, now_ns)
+        join_ns = self._join(plan, path, now_ns)
         leave_ns = motion.snap(now_ns + self.latency_ns) if join_ns is None else join_ns
         begin_ns = _begin(motion, now_ns)
         trials = Trials(self._check, self._speed_use, motion, begin_ns, leave_ns, speed_share,
@@ -105,14 +105,16 @@ class Candidates:
         """Tell whether nothing of ``path`` is left to follow."""
         return path.end_ns <= now_ns + self.latency_ns + MIN_KNOT_SPACING_NS
 
-    def _join(self, motion: Trajectory, path: Trajectory, now_ns: int) -> int | None:
-        """Return the instant from which the motion goes on as the path; None if it does not."""
+    def _join(self, plan: Plan, path: Trajectory, now_ns: int) -> int | None:
+        """Return the instant from which the plan goes on as the path; None if it does not."""
+        motion = plan.motion
         earliest = max(now_ns + self.latency_ns, path.start_ns)
         join = max(motion.snap(path.snap(earliest)), path.start_ns)
         end = min(path.snap(now_ns + self.latency_ns + self.step_ns), path.end_ns)
-        if end - join <= MIN_KNOT_SPACING_NS or not _same(motion.at(join), path.at(join)):
+        if end - join <= MIN_KNOT_SPACING_NS:
             return None
-        return join
+        known = plan.path is path and join <= plan.tail_ns
+        return join if known or _same(motion.at(join), path.at(join)) else None
 
 
 @dataclass(slots=True)

@@ -44,6 +44,7 @@ class TcpCheck:
         self._low, self._high = np.array(workspace.min), np.array(workspace.max)
         self._lowest, self._highest = self._low - _ROUNDING_M, self._high + _ROUNDING_M
         self._limit_m_s = cell.safety.tcp_speed_max_m_s
+        self._weights = np.stack((robot.tcp_reach, robot.tcp_support), axis=1)
         self.evaluations = 0
 
     def speed_use(self, position: np.ndarray, velocity: np.ndarray) -> float:
@@ -67,7 +68,7 @@ class TcpCheck:
             found = self._outside(position[None, :], position[None, :])
             if found is not None:
                 return found
-        return self._coarse(cubics, _Rates(cubics, robot), limit)
+        return self._coarse(cubics, _Rates(cubics, self._weights), limit)
 
     def _coarse(self, cubics: Cubics, rates: _Rates, limit: float) -> Violation | None:
         """Look at some of the knots, and then at each cubic that these leave open."""
@@ -77,15 +78,15 @@ class TcpCheck:
         some = np.zeros(last + 1, dtype=bool)
         some[times.searchsorted(np.arange(count) * (times[-1] / count))] = some[-1] = True
         knots = np.flatnonzero(some)
-        states = self._at_knots(cubics, knots)
-        found = self._breach(states, limit)
+        position, speed = self._at_knots(cubics, knots)
+        found = self._too_fast(speed, limit) or self._outside(position, position)
         if found is not None:
             return found
         first = knots[:-1]
         jumps = np.zeros(last)
         jumps[1:] = cubics.step @ self._robot.tcp_reach
         fastest, low, high = _between(
-            states[:-1], states[1:], times[knots[1:]] - times[first],
+            position[:-1], position[1:], speed[:-1], speed[1:], times[knots[1:]] - times[first],
             *(np.maximum.reduceat(rate, first) for rate in rates.low_orders),
             np.add.reduceat(jumps, first))
         told = _within(fastest, limit) & self._inside(low, high)
@@ -102,15 +103,15 @@ class TcpCheck:
         """Look at both ends of each cubic in ``segment`` (M,), and closely at those still open."""
         at_end = np.zeros(len(cubics.times), dtype=bool)
         at_end[segment] = at_end[segment + 1] = True
-        states = self._at_knots(cubics, np.flatnonzero(at_end))
-        found = self._breach(states, limit)
+        position, speed = self._at_knots(cubics, np.flatnonzero(at_end))
+        found = self._too_fast(speed, limit) or self._outside(position, position)
         if found is not None:
             return found
-        row = (np.cumsum(at_end) - 1)[segment]
+        row = (at_end.cumsum() - 1)[segment]
         second, third = rates.low_orders
         fastest, low, high = _between(
-            states[row], states[row + 1], cubics.h[segment, 0], second[segment], third[segment],
-            0.0)
+            position[row], position[row + 1], speed[row], speed[row + 1], cubics.h[segment, 0],
+            second[segment], third[segment], 0.0)
         open_ = segment[~(_within(fastest, limit) & self._inside(low, high))]
         if not len(open_):
             return None
@@ -149,10 +150,11 @@ class TcpCheck:
     def _affords(self, evaluations: int) -> bool:
         return self.evaluations + evaluations <= MAX_EVALUATIONS
 
-    def _at_knots(self, cubics: Cubics, knots: np.ndarray) -> np.ndarray:
-        """Return the tcp's position and velocity (M, 2, 3) at ``knots`` (M,)."""
+    def _at_knots(self, cubics: Cubics, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tcp's position (M, 3) and speed (M,) at ``knots`` (M,)."""
         self.evaluations += len(knots)
-        return self._robot.tcp_velocities(cubics.positions[knots], cubics.velocities[knots])
+        states = self._robot.tcp_velocities(cubics.positions[knots], cubics.velocities[knots])
+        return states[:, 0], _norms(states[:, 1])
 
     def _look(self, motion: tuple[np.ndarray, ...]) -> np.ndarray:
         """Return the tcp's states (M, 3, 3) at joint positions, velocities, accelerations."""
@@ -204,8 +206,8 @@ class _Rates:
     sums.
     """
 
-    def __init__(self, cubics: Cubics, robot: RobotModel) -> None:
-        weights = np.stack((robot.tcp_reach, robot.tcp_support), axis=1)
+    def __init__(self, cubics: Cubics, weights: np.ndarray) -> None:
+        """Take the tcp's reach and support as ``weights`` (N, 2)."""
         (self._ru, self._u), (self._rw, self._w), (self._ry, self._y) = (
             (rate @ weights).T for rate in (cubics.speed, cubics.acceleration, cubics.jerk))
         # Of the second and third derivative of the position.
@@ -235,22 +237,20 @@ def _norms(vectors: np.ndarray) -> np.ndarray:
 
 
 def _between(
-        begin: np.ndarray, end: np.ndarray, h: np.ndarray, second: np.ndarray, third: np.ndarray,
-        jumps: np.ndarray | float,
+        begin: np.ndarray, end: np.ndarray, begin_speed: np.ndarray, end_speed: np.ndarray,
+        h: np.ndarray, second: np.ndarray, third: np.ndarray, jumps: np.ndarray | float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Return the speed (M,) and the lowest and highest position (M, 3) that spans cannot exceed.
 
-    ``begin`` and ``end`` (M, 2, 3) are the states at their ends, ``h`` (M,) s their durations,
-    ``second`` and ``third`` (M,) bounds of the position's derivatives, ``jumps`` (M,) of the
-    jumps of its second one.
+    ``begin`` and ``end`` (M, 3) are the positions at their ends, with the speeds (M,) there, ``h``
+    (M,) s their durations, ``second`` and ``third`` (M,) bounds of the position's derivatives,
+    ``jumps`` (M,) of the jumps of its second one.
     """
     bow = h * h / 8.0
-    fastest = (np.maximum(_norms(begin[:, 1]), _norms(end[:, 1])) + bow * third
-               + h / 4.0 * jumps)
+    fastest = np.maximum(begin_speed, end_speed) + bow * third + h / 4.0 * jumps
     off = (bow * second)[:, None]
-    return (fastest, np.minimum(begin[:, 0], end[:, 0]) - off,
-            np.maximum(begin[:, 0], end[:, 0]) + off)
+    return fastest, np.minimum(begin, end) - off, np.maximum(begin, end) + off
 
 
 def _neighbours(values: np.ndarray) -> np.ndarray:
