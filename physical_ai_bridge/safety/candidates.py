@@ -29,7 +29,7 @@ _WORTH_A_STOP_NS = seconds_to_ns(0.005)
 # A stop keeps to the path unless that takes this much longer than braking joint by joint.
 _WORTH_THE_PATH_NS = seconds_to_ns(0.05)
 # Where a path could not be braked on, it is looked at again once it is this much further.
-_APART_FOR_NS = seconds_to_ns(0.025)
+_APART_FOR_NS = seconds_to_ns(0.045)
 # How many motions are verified for one rung: one for each way to brake.
 _CHECKS_EACH = 2
 _SPEED = (Reason.VELOCITY_LIMIT, Reason.TCP_SPEED_LIMIT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 import math
+from typing import Any
 
 import numpy as np
 from physical_ai_bridge.contract.cell import LimitArrays
@@ -124,8 +125,11 @@ class Stretch:
         self.knots = (path.times_ns[first:] - offset) / NS_PER_S
         self.length_s = float(self.knots[-1])
         # One row of coefficients, c0 to c3, for each cubic.
-        self._cubics = np.stack(path.cubics(first), axis=1)
-        self.begin = tuple(rate[0] for rate in self.rates_at(np.zeros(1)))
+        cubics = path.cubics(first)
+        self._cubics = np.empty((len(cubics[0]), 4, len(path.joint_names)))
+        for power, coefficients in enumerate(cubics):
+            self._cubics[:, power] = coefficients
+        self.begin = _rates(-float(self.knots[0]), *self._cubics[0, 1:])
 
     def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return q, q', q'' (M, N) at ``s`` (M,)."""
@@ -138,14 +142,21 @@ class Stretch:
     def rates_at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return q', q'', q''' (M, N) at ``s`` (M,)."""
         tau, c = self._find(s)
-        twice, sixth = 2.0 * c[:, 2], 6.0 * c[:, 3]
-        turned = tau * sixth
-        return c[:, 1] + tau * (twice + 0.5 * turned), twice + turned, sixth
+        return _rates(tau, c[:, 1], c[:, 2], c[:, 3])
 
     def _find(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how far into their cubics (M, 1) ``s`` (M,) are, and those (M, 4, N)."""
         segment = self.knots[1:-1].searchsorted(s, side='right')
         return (s - self.knots[segment])[:, None], self._cubics[segment]
+
+
+def _rates(
+        tau: Any, c1: np.ndarray, c2: np.ndarray, c3: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return q', q'' and q''' of cubics ``tau`` from their starts."""
+    twice, sixth = 2.0 * c2, 6.0 * c3
+    turned = tau * sixth
+    return c1 + tau * (twice + 0.5 * turned), twice + turned, sixth
 
 
 def as_if_alone(stretch: Stretch, drop: float, limits: LimitArrays) -> Change:
