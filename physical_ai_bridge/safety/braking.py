@@ -53,10 +53,12 @@ def brake(
     profile itself. ``limits`` are those to plan with: see ``profiles.inset``. Where ``planner``
     finds none, the stop is computed in closed form.
     """
-    profiles = planner(state, limits) or PhasedProfiles(state, [
-        closed_form_stop(v, a, a_max, j_max) for v, a, a_max, j_max in zip(
-            state.velocity.tolist(), state.acceleration.tolist(), limits.acceleration.tolist(),
-            limits.jerk.tolist(), strict=True)])
+    profiles = planner(state, limits)
+    if profiles is None:
+        profiles = PhasedProfiles(state, [
+            closed_form_stop(v, a, a_max, j_max) for v, a, a_max, j_max in zip(
+                state.velocity.tolist(), state.acceleration.tolist(),
+                limits.acceleration.tolist(), limits.jerk.tolist(), strict=True)])
     motion = sample_profiles(stamp_ns, joint_names, profiles)
     motion.velocities[-1] = 0.0
     return motion

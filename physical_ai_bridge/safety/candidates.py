@@ -244,7 +244,7 @@ class _Search:
     def _tails(
             self, onwards: Trajectory, end_ns: int, look: bool,
     ) -> Iterator[tuple[Tail, Trajectory]]:
-        """Yield the brakes from ``end_ns`` on: along the path if one is to be found, then apart."""
+        """Yield the brakes from ``end_ns`` on: along the path if it is looked for, then apart."""
         owner = self.owner
         along = brake_along(onwards, end_ns, owner.joints.arrays) if look else None
         if along is not None:

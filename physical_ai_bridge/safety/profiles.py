@@ -130,7 +130,9 @@ def plan_profiles(
         result = planner(joints).calculate(wanted, planned)
     except (ruckig.RuckigError, ValueError):
         return None
-    return PlannedProfiles(planned) if result == ruckig.Result.Working else None
+    if result != ruckig.Result.Working:
+        return None
+    return PlannedProfiles(planned)
 
 
 def sample_profiles(
