@@ -46,7 +46,7 @@ class Candidates:
     ``MOST_CHECKS`` motions are verified in one ``follow``, two in one ``stop``.
     """
 
-    MOST_CHECKS = 6
+    MOST_CHECKS = 7
 
     def __init__(
             self, cell: Cell, check: Check | None = None, speed_use: SpeedUse | None = None,

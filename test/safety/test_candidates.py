@@ -318,6 +318,30 @@ def test_where_the_brake_along_the_path_is_refused_the_joints_brake_apart():
     assert passed.motion is check.seen[1]
 
 
+@pytest.mark.parametrize(('refused', 'rate'), [
+    ((1, 2), 0.75), ((1, 2, 4), 0.5), ((1, 2, 3), 0.25), ((1, 2, 3, 4), 0.0)])
+def test_of_the_slower_rates_the_fastest_that_passes_is_taken_and_two_are_tried(refused, rate):
+    """Both brakes of the path itself are refused; the next is that of half the rate."""
+    plan, path, now_ns = moving(goal=0.1)
+    check = Refusing(lambda number, _: number in refused)
+    found = Candidates(SIX, check).follow(plan, path, now_ns)
+    assert (found.scale, found.reason) == (rate, Reason.KEEP_OUT)
+    assert found.checks == len(check.seen) == (4 if rate else 5)
+
+
+def test_a_path_that_could_not_be_braked_on_is_asked_again_a_step_further():
+    plan, path, now_ns = moving(goal=0.1)
+    refusing = Candidates(SIX, Refusing(lambda number, _: number == 1))
+    plan = refusing.follow(plan, path, now_ns).plan
+    tails = []
+    for tick in range(1, 7):
+        passed = Candidates(SIX).follow(plan, path, now_ns + tick * TICK_NS)
+        assert passed.checks == 1
+        plan = passed.plan
+        tails.append(passed.tail)
+    assert tails == ['joints'] * 4 + ['path'] * 2
+
+
 @pytest.mark.parametrize('shift', [0.0, 0.01])
 @pytest.mark.parametrize('reason', [Reason.KEEP_OUT, Reason.JERK_LIMIT, Reason.TCP_SPEED_LIMIT])
 def test_where_all_is_refused_nothing_is_published_after_a_bounded_search(shift, reason):
