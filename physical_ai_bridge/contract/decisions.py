@@ -8,6 +8,7 @@ that holds one is no cell yet: reading it reports every mark, each with what is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+import re
 from typing import Any
 
 from physical_ai_bridge.contract.cell import Cell
@@ -16,6 +17,7 @@ from physical_ai_bridge.contract.wording import annotation_at, dotted, Path, wan
 
 DECIDE = 'DECIDE'
 FOUND = f'found {DECIDE}, which a person has to replace'
+_WORD = re.compile(rf'\b{DECIDE}\b')
 
 # By key, with * for a name that the cell chooses. What is not here is said by its unit alone.
 _QUESTIONS = {
@@ -83,10 +85,12 @@ def find_marks(raw: Any, where: str) -> list[Problem]:
 
 
 def without_echoes(problems: list[Problem], marks: list[Problem]) -> list[Problem]:
-    """Return ``problems`` without those that are about nothing but a mark."""
+    """Return ``problems`` without those that are about nothing but one of ``marks``."""
+    if not marks:
+        return problems
     places = {mark.key for mark in marks}
-    return [each for each in problems
-            if each.key not in places and DECIDE not in each.found.replace("'", ' ').split()]
+    return [each for each in problems if each.key not in places
+            and not _WORD.search(f'{each.key} {each.found} {each.write}')]
 
 
 def _marked(value: Any, path: Path) -> Iterator[Path]:
