@@ -127,8 +127,9 @@ def _published() -> str:
     try:
         from physical_ai_bridge.nodes.robot_description import published_description
     except ModuleNotFoundError as error:
+        name = (error.name or '').partition('.')[0]
         raise SetupError(
-            f'reading {ROBOT_DESCRIPTION} needs ROS, and the Python package {error.name} is not '
+            f'reading {ROBOT_DESCRIPTION} needs ROS, and the Python package {name} is not '
             "installed; give --urdf FILE, or source your ROS 2 (pip install "
             "'physical_ai_bridge[kilted]' where there is none)") from error
     return published_description()

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from physical_ai_bridge.cli.new_cell_yaml import join_all, read_mapping, unfilled
+from physical_ai_bridge.cli.new_cell_yaml import joined, read_mapping, unfilled
 from physical_ai_bridge.contract.errors import CellError, Problem
 
 MANAGER = 'controller_manager'
@@ -60,7 +60,7 @@ class Controllers:
                 mappings.append(read_mapping(path, 'controllers.yaml', variables))
             except CellError as error:
                 self.problems += error.problems
-        self._nodes = dict(_nodes(join_all(mappings), ''))
+        self._nodes = dict(_nodes(joined(*mappings), ''))
         self.entries = tuple(self._entries())
         if not self.problems and not self.entries:
             self._complain(MANAGER, 'no controller with a type in it', (
@@ -75,10 +75,10 @@ class Controllers:
         managers = [name for name in self._nodes if name.endswith(f'/{MANAGER}')]
         for manager in managers:
             namespace = manager.removesuffix(f'/{MANAGER}')
-            values = join_all([everywhere, self._nodes[manager]])
+            values = joined(everywhere, self._nodes[manager])
             for short, inner in values.items():
                 full = f'{namespace}/{short}'
-                own = join_all([everywhere, self._nodes.get(full, {})])
+                own = joined(everywhere, self._nodes.get(full, {}))
                 kind = own.get('type') or (inner.get('type') if isinstance(inner, dict) else None)
                 if isinstance(kind, str) and (isinstance(inner, dict) or full in self._nodes):
                     rate = self._rate(f'{short}.update_rate', own.get('update_rate')) or \
@@ -247,11 +247,11 @@ def _nodes(values: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, A
             continue
         if key == 'ros__parameters':
             name = path or '/*'
-            found[name] = join_all([found.get(name, {}), _nested(inner)])
+            found[name] = joined(found.get(name, {}), _nested(inner))
         else:
             steps = [step for step in key.split('/') if step.strip('*')]
             for name, parameters in _nodes(inner, '/'.join([path, *steps])):
-                found[name] = join_all([found.get(name, {}), parameters])
+                found[name] = joined(found.get(name, {}), parameters)
     yield from found.items()
 
 
@@ -264,4 +264,4 @@ def _nested(parameters: dict[str, Any]) -> dict[str, Any]:
         for name in reversed(outer):
             inner = {name: inner}
         nested.append(inner)
-    return join_all(nested)
+    return joined(*nested)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from physical_ai_bridge.cli.new_cell_robot import Joint
-from physical_ai_bridge.cli.new_cell_yaml import join_all, read_mapping
+from physical_ai_bridge.cli.new_cell_yaml import joined, read_mapping
 from physical_ai_bridge.contract.errors import CellError, Problem
 
 _DERIVATIVES = ('velocity', 'acceleration', 'jerk')
@@ -61,14 +61,14 @@ class JointLimits:
                     "write it: the mapping of joints to limits of MoveIt's joint_limits.yaml"))
             else:
                 found.append(values)
-        joined = join_all(found)
-        joints = joined.get('joint_limits', {})
+        merged = joined(*found)
+        joints = merged.get('joint_limits', {})
         self._joints = joints if isinstance(joints, dict) else {}
-        self.velocity_factor = self._factor(joined, _VELOCITY_FACTOR)
-        self.acceleration_factor = self._factor(joined, _ACCELERATION_FACTOR)
+        self.velocity_factor = self._factor(merged, _VELOCITY_FACTOR)
+        self.acceleration_factor = self._factor(merged, _ACCELERATION_FACTOR)
 
-    def _factor(self, joined: dict[str, Any], key: str) -> float:
-        value = joined.get(key, 1.0)
+    def _factor(self, merged: dict[str, Any], key: str) -> float:
+        value = merged.get(key, 1.0)
         if _is_number(value) and 0.0 < value <= 1.0:
             return float(value)
         self.problems.append(Problem(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import copy
 import math
 from pathlib import Path
 import re
 from typing import Any
 
 from physical_ai_bridge.contract.errors import CellError, Problem
-from physical_ai_bridge.contract.parsing import too_large
 import yaml
 
 # What launch puts in when it hands a file on: $(var name), $(find-pkg-share package).
 _SUBSTITUTION = re.compile(r'\$\((?:(?:var|arg)\s+(\w+)|[^()]*)\)')
+
+_MOST_NODES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,15 +27,20 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
         """Join keys that stand twice, as the parameter files of ROS may have them."""
+        own = sum(key.tag != 'tag:yaml.org,2002:merge' for key, _ in node.value)
         self.flatten_mapping(node)
-        values: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
+        # What `<<` brings comes first now, and gives way as a whole.
+        brought, written = {}, {}
+        for index, (key, value) in enumerate(node.value):
+            if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(
-                    problem='a key is not a text', problem_mark=key_node.start_mark)
-            value = self.construct_object(value_node, deep=True)
-            _join(values, str(key_node.value), value)
-        return values
+                    problem='a key is not a text', problem_mark=key.start_mark)
+            entry = {str(key.value): self.construct_object(value, deep=True)}
+            if index < len(node.value) - own:
+                brought |= entry
+            else:
+                written = joined(written, entry)
+        return brought | written
 
 
 def _angle(radians: float) -> Any:
@@ -54,13 +59,25 @@ _Loader.yaml_constructors['tag:yaml.org,2002:map'] = (
     lambda loader, node: loader.construct_mapping(node, deep=True))
 
 
-def _join(values: dict[str, Any], key: str, value: Any) -> None:
-    """Put a value under a key; mappings are joined, of anything else the last one holds."""
-    if isinstance(values.get(key), dict) and isinstance(value, dict):
-        for name, inner in value.items():
-            _join(values[key], name, inner)
-    else:
-        values[key] = copy.deepcopy(value)
+def joined(*mappings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one mapping: inner mappings are joined, of anything else the last one holds."""
+    values: dict[str, Any] = {}
+    for mapping in mappings:
+        for key, value in mapping.items():
+            both = isinstance(values.get(key), dict) and isinstance(value, dict)
+            values[key] = joined(values[key], value) if both else value
+    return values
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many nodes there are, aliases written out; infinite where one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = [] if isinstance(node, yaml.ScalarNode) else [
+            each for entry in node.value
+            for each in (entry if isinstance(node, yaml.MappingNode) else (entry,))]
+        known[id(node)] = 1 + sum(_size(each, known) for each in inner)
+    return known[id(node)]
 
 
 def read_mapping(path: Path, what: str, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -88,7 +105,11 @@ def read_mapping(path: Path, what: str, variables: Mapping[str, str]) -> dict[st
     text = _SUBSTITUTION.sub(
         lambda match: variables.get(match[1] or '', match[0]), text)
     try:
-        raw = _Loader(text).get_single_data()
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > _MOST_NODES:
+            raise refuse('is too large, counting what its aliases repeat', give)
+        raw = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f' on line {mark.line + 1}, column {mark.column + 1}' if mark else ''
@@ -97,18 +118,7 @@ def read_mapping(path: Path, what: str, variables: Mapping[str, str]) -> dict[st
         raise refuse(f'is not plain YAML: {error}', give) from None
     if not isinstance(raw, dict):
         raise refuse('holds no mapping', give)
-    if too_large(raw):
-        raise refuse('is too large, counting what its aliases repeat', give)
     return raw
-
-
-def join_all(mappings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one mapping from several, of which the later ones overrule the earlier ones."""
-    joined: dict[str, Any] = {}
-    for mapping in mappings:
-        for key, value in mapping.items():
-            _join(joined, key, value)
-    return joined
 
 
 def unfilled(text: str) -> str | None:
