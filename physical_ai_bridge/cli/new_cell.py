@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 import os
 from pathlib import Path
+import re
 from typing import TypeVar
 
 from physical_ai_bridge.cli.new_cell_controllers import Controllers, Entry
@@ -48,32 +49,34 @@ def _variable(text: str) -> tuple[str, str]:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Write the file; return 0. Every problem of the inputs comes at once, as an error."""
-    draft, notes = _draft(args)
+    draft = _draft(args, out)
     path = args.out or Path(f'{draft.name}.yaml')
     text = cell_text(draft)
     marks = _marks(text, path)
     _write(path, text, args.force)
     out.say(f'{path}: {len(draft.joints)} joints of {draft.controller.short_name}; '
             f'{len(marks)} values are marked {DECIDE} and wait for a person.', style='bold')
-    for mark in marks:
-        out.say(f'  {mark.key}: {mark.write}')
-    if notes:
+    for key, write in _once(marks).items():
+        out.say(f'  {key}: {write}')
+    if draft.limits_note:
+        out.say(f'{draft.limits_note[0].upper()}{draft.limits_note[1:]}.')
+    if draft.notes:
         out.say(f'To change in {draft.controllers}:', style='bold')
-    for text in notes:
-        out.say(f'  {text}')
+    for note in draft.notes:
+        out.say(f'  {note}')
     out.say(f'Replace the marks, then: physical_ai_bridge check --cell {path} --bundle my_bundle/')
     out.result({'ok': True, 'path': str(path), 'controller': draft.controller.name,
-                'marks': [as_values(mark) for mark in marks], 'notes': list(notes)})
+                'marks': [as_values(mark) for mark in marks], 'notes': list(draft.notes)})
     return 0
 
 
-def _draft(args: argparse.Namespace) -> tuple[Draft, tuple[str, ...]]:
+def _draft(args: argparse.Namespace, out: Output) -> Draft:
     """Read all inputs; raise everything that is wrong in any of them at once."""
     problems: list[Problem] = []
     variables = dict(args.var)
     controllers = Controllers(args.controllers, variables)
     limits = JointLimits(args.joint_limits, variables)
-    robot = _collected(lambda: _read_robot(args.urdf), problems)
+    robot = _collected(lambda: _read_robot(args.urdf, out), problems)
     controller = controllers.choose(args.controller)
     joints = controllers.joints_of(controller) if controller else []
     notes = controllers.check(controller) if controller else []
@@ -89,18 +92,13 @@ def _draft(args: argparse.Namespace) -> tuple[Draft, tuple[str, ...]]:
     if problems or robot is None or controller is None:
         # One mistake that several controllers share is one mistake.
         raise CellError(list(dict.fromkeys(problems)))
-    if limits.acceleration_factor != 1.0:
-        notes.append(
-            f'{limits.source}: default_acceleration_scaling_factor '
-            f'{limits.acceleration_factor:g} is not in the cell file: with less acceleration a '
-            'stop would take longer')
     return Draft(
         name=robot.name, urdf=_reference(args), sources=_sources(args),
         controllers=controllers.source, joints=tuple(joints),
         base_frame=robot.base_frame(joints), tool_frames=tuple(robot.tool_frames(joints)),
         controller=controller, joint_states=joint_states, wrenches=_named(wrenches),
         path_tolerance=controllers.path_tolerance(controller, joints), limits=found,
-        notes=tuple(notes)), tuple(notes)
+        limits_note=limits.note(), notes=tuple(notes))
 
 
 def _collected(read: Callable[[], T], problems: list[Problem]) -> T | None:
@@ -111,9 +109,10 @@ def _collected(read: Callable[[], T], problems: list[Problem]) -> T | None:
         return None
 
 
-def _read_robot(path: Path | None) -> Robot:
+def _read_robot(path: Path | None, out: Output) -> Robot:
     if path is None:
-        return read_robot(_published(), ROBOT_DESCRIPTION)
+        with out.progress(f'waiting for {ROBOT_DESCRIPTION}'):
+            return read_robot(_published(), ROBOT_DESCRIPTION)
     try:
         return read_robot(path.read_bytes(), str(path))
     except OSError as error:
@@ -167,6 +166,12 @@ def _marks(text: str, path: Path) -> list[Problem]:
             raise CellError(others) from None
         return list(error.problems)
     return []
+
+
+def _once(marks: list[Problem]) -> dict[str, str]:
+    """Return what to write by key, with * for the joints where it is the same for several."""
+    return {re.sub(r'(joint_limits\.).*(\.\w+)$', r'\1*\2', mark.key): mark.write
+            for mark in marks}
 
 
 def _write(path: Path, text: str, force: bool) -> None:

@@ -83,6 +83,13 @@ class JointLimits:
                 f'found limits of {", ".join(self._joints) or "no joint"}',
                 f'give the limits of the driven joints: {", ".join(joints)}'))
 
+    def note(self) -> str:
+        """Return what is to be known of MoveIt's scaling factors, '' where they are 1."""
+        factor = self.acceleration_factor
+        return '' if factor == 1.0 else (
+            f'{_ACCELERATION_FACTOR} {factor:g} of {self.source} is left out: with less '
+            'acceleration a stop would take longer')
+
     def of(self, joint: Joint) -> Limits:
         """Return what holds for a joint: the tighter where both sources speak."""
         values = self._joints.get(joint.name)

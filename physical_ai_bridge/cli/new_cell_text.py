@@ -24,7 +24,8 @@ class Draft:
 
     ``sources`` are the files read, with what each was read for; ``tool_frames`` the links that
     may be the tip; ``joint_states`` and ``path_tolerance`` (rad) None where no file says them;
-    ``notes`` what should be changed elsewhere.
+    ``limits_note`` what is to be known of the limits, '' for nothing; ``notes`` what should be
+    changed in the controllers' file.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Draft:
     wrenches: dict[str, Entry]
     path_tolerance: float | None
     limits: dict[str, Limits]
+    limits_note: str
     notes: tuple[str, ...]
 
 
@@ -199,6 +201,8 @@ def _safety(out: _Lines, draft: Draft) -> None:
         limits = draft.limits.values()
         if any(getattr(each, key.removeprefix('max_')).value is None for each in limits):
             out.note(2, f'{key}: {question(("safety", "joint_limits", "*", key))}.')
+    if draft.limits_note:
+        out.note(2, f'{draft.limits_note}.')
     out.put('safety.joint_limits')
     for name, limits in draft.limits.items():
         _joint(out, f'safety.joint_limits.{name}', limits)

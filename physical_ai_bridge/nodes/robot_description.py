@@ -40,9 +40,9 @@ def robot_description(node: Node, loaded: LoadedCell) -> str:
         raise BridgeError(f'{loaded.path}: robot.urdf: {path} cannot be read: {error}') from error
 
 
-def published_description() -> str:
+def published_description(wait_s: float = _WAIT_S) -> str:
     """
-    Return the URDF on /robot_description, from outside of any node.
+    Return the URDF on /robot_description, from outside of any node; wait ``wait_s`` at most.
 
     Raises
     ------
@@ -54,9 +54,9 @@ def published_description() -> str:
     context = rclpy.Context()
     rclpy.init(context=context)
     try:
-        return _heard(context, 'robot_description_reader', None, (
-            'start robot_state_publisher, or whatever brings your robot up, and try again; or '
-            'give the URDF as a file'))
+        return _heard(
+            context, 'robot_description_reader', None, wait_s,
+            'start what brings your robot up, and try again; or give the URDF as a file')
     finally:
         rclpy.shutdown(context=context)
 
@@ -64,12 +64,13 @@ def published_description() -> str:
 def _published(node: Node) -> str:
     """Wait for the description on a node of its own: ``node`` is busy with its transition."""
     return _heard(
-        node.context, f'{node.get_name()}_robot_description', node.get_namespace(), (
-            'start robot_state_publisher and configure again, or write the path of a URDF under '
-            'robot.urdf in the cell file'))
+        node.context, f'{node.get_name()}_robot_description', node.get_namespace(), _WAIT_S,
+        'start robot_state_publisher and configure again, or write the path of a URDF under '
+        'robot.urdf in the cell file')
 
 
-def _heard(context: Context, name: str, namespace: str | None, advice: str) -> str:
+def _heard(
+        context: Context, name: str, namespace: str | None, wait_s: float, advice: str) -> str:
     listener = rclpy.create_node(
         name, namespace=namespace, context=context, start_parameter_services=False,
         enable_rosout=False)
@@ -79,7 +80,7 @@ def _heard(context: Context, name: str, namespace: str | None, advice: str) -> s
         listener.create_subscription(
             String, ROBOT_DESCRIPTION, lambda message: texts.append(message.data), qos.latched())
         executor.add_node(listener)
-        end = time.monotonic() + _WAIT_S
+        end = time.monotonic() + wait_s
         while not texts and time.monotonic() < end:
             executor.spin_once(timeout_sec=_STEP_S)
     finally:
@@ -87,5 +88,5 @@ def _heard(context: Context, name: str, namespace: str | None, advice: str) -> s
         listener.destroy_node()
     if not texts:
         raise BridgeError(
-            f'nothing came on {ROBOT_DESCRIPTION} within {_WAIT_S:g} s; {advice}')
+            f'nothing came on {ROBOT_DESCRIPTION} within {wait_s:g} s; {advice}')
     return texts[-1]

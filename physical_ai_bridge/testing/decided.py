@@ -13,7 +13,8 @@ _BY_KEY: dict[str, Any] = {
     'max_age_s': 0.2, 'rate_hz': 500.0, 'width': 320, 'height': 240, 'cutoff_hz': 150.0,
     'workspace': {'min': [-2.0, -2.0, -2.0], 'max': [2.0, 2.0, 2.0]},
     'max_force_n': 40.0, 'max_torque_nm': 8.0, 'slow_down_force_n': 20.0,
-    'slow_down_torque_nm': 4.0, 'tcp_frame': 'tool0'}
+    'slow_down_torque_nm': 4.0, 'tcp_frame': 'tool0',
+    'proposals_s': 0.4, 'timeout_s': 0.25}
 _BY_PLACE: dict[tuple[str, str], float] = {
     ('saturation', 'force_n'): 50.0, ('saturation', 'torque_nm'): 10.0,
     ('tare', 'force_n'): 10.0, ('tare', 'torque_nm'): 1.0}

@@ -37,7 +37,8 @@ def test_joining_leaves_what_was_joined_as_it_is(read):
 
 
 def test_variables_are_filled_in_in_keys_and_values(read):
-    values = read('$(var tf_prefix)elbow: [$(arg tf_prefix)a, $(find-pkg-share b)]', tf_prefix='l_')
+    values = read(
+        '$(var tf_prefix)elbow: [$(arg tf_prefix)a, $(find-pkg-share b)]', tf_prefix='l_')
     assert values == {'l_elbow': ['l_a', '$(find-pkg-share b)']}
     assert unfilled('$(var tf_prefix)elbow') == 'tf_prefix'
     assert unfilled('$(find-pkg-share b)/x') == '$(find-pkg-share b)'
