@@ -172,6 +172,19 @@ class TestTheFile:
             '\n  # ', ' ')
 
 
+BUNDLE = ['--bundle', str(config_path('bundles/ur5e_insertion'))]
+
+
+@pytest.mark.parametrize('verb', [['check', *BUNDLE], ['rollout', *BUNDLE], ['demo', *BUNDLE]])
+def test_no_verb_runs_while_a_mark_is_left(capsys, verb):
+    assert main([*verb, '--cell', str(config_path('cells/ur5e.yaml'))]) == 1
+    output = capsys.readouterr()
+    text = ' '.join((output.out + output.err).split())
+    assert 'Traceback' not in text
+    for key in ('controller.latency_s', 'safety.workspace', 'safety.watchdogs.proposals_s'):
+        assert f'ur5e.yaml: {key}: found DECIDE, which a person has to replace; write' in text
+
+
 class TestWriting:
 
     def test_leaves_a_file_that_is_there(self, folder, capsys):
