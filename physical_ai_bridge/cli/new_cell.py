@@ -16,7 +16,7 @@ from physical_ai_bridge.cli.new_cell_text import cell_text, Draft
 from physical_ai_bridge.cli.output import as_values, Output
 from physical_ai_bridge.contract.cell_file import parse_cell, ROBOT_DESCRIPTION
 from physical_ai_bridge.contract.decisions import DECIDE, FOUND
-from physical_ai_bridge.contract.errors import CellError, Problem, SetupError
+from physical_ai_bridge.contract.errors import BridgeError, CellError, Problem, SetupError
 
 T = TypeVar('T')
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     for key, write in _once(marks).items():
         out.say(f'  {key}: {write}')
     if draft.limits_note:
-        out.say(f'{draft.limits_note[0].upper()}{draft.limits_note[1:]}.')
+        out.say(f'{draft.limits_note}.')
     if draft.notes:
         out.say(f'To change in {draft.controllers}:', style='bold')
     for note in draft.notes:
@@ -123,15 +123,20 @@ def _read_robot(path: Path | None, out: Output) -> Robot:
 
 
 def _published() -> str:
+    """Return the URDF that the running robot publishes, or complain as about a file."""
     try:
         from physical_ai_bridge.nodes.robot_description import published_description
     except ModuleNotFoundError as error:
         name = (error.name or '').partition('.')[0]
-        raise SetupError(
-            f'reading {ROBOT_DESCRIPTION} needs ROS, and the Python package {name} is not '
-            "installed; give --urdf FILE, or source your ROS 2 (pip install "
-            "'physical_ai_bridge[kilted]' where there is none)") from error
-    return published_description()
+        raise CellError([Problem(
+            ROBOT_DESCRIPTION, '', f'to read it the Python package {name} of ROS is needed, which '
+            'is not installed', 'give the URDF with --urdf FILE, or source your ROS 2 (pip '
+            "install 'physical_ai_bridge[kilted]' where there is none)")]) from error
+    try:
+        return published_description()
+    except BridgeError as error:
+        found, _, write = str(error).partition('; ')
+        raise CellError([Problem(ROBOT_DESCRIPTION, '', found, write)]) from error
 
 
 def _reference(args: argparse.Namespace) -> str:
@@ -178,6 +183,8 @@ def _write(path: Path, text: str, force: bool) -> None:
     """Write a file whole or not at all, and never over another one unless ``force``."""
     if path.is_dir():
         raise SetupError(f'{path}: is a folder; give the path of a file with --out')
+    if not path.parent.is_dir():
+        raise SetupError(f'{path.parent}: is no folder; make it, or give another path with --out')
     partial = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         partial.write_text(text, encoding='utf-8')

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-import math
 from pathlib import Path
 from typing import Any
 
-from physical_ai_bridge.cli.new_cell_yaml import joined, read_mapping, unfilled
+from physical_ai_bridge.cli.new_cell_yaml import is_number, joined, read_mapping, unfilled
 from physical_ai_bridge.contract.errors import CellError, Problem
 
 MANAGER = 'controller_manager'
@@ -88,7 +87,7 @@ class Controllers:
     def _rate(self, key: str, value: Any) -> float | None:
         if value is None or value == 0:
             return None
-        if type(value) in (int, float) and 0.0 < value < math.inf:
+        if is_number(value) and value > 0.0:
             return float(value)
         self._complain(key, f'found {value!r}', 'write a number above 0 in Hz')
         return None
@@ -140,14 +139,13 @@ class Controllers:
             self._complain(key, 'missing' if joints is None else f'found {joints!r}',
                            'write the names of the joints that it drives')
             return []
-        names = sorted({name for text in joints if (name := unfilled(text))})
-        for name in names:
-            self._complain(key, f'found $(var {name}), which launch fills in',
-                           f'give --var {name}=VALUE as launch does; --var {name}= for nothing')
+        open_ends = dict.fromkeys(found for text in joints if (found := unfilled(text)))
+        for found, write in open_ends:
+            self._complain(key, found, write)
         twice = sorted({name for name in joints if joints.count(name) > 1})
         if twice:
             self._complain(key, f'found {", ".join(twice)} more than once', 'write it once')
-        return [] if names or twice else joints
+        return [] if open_ends or twice else joints
 
     def check(self, controller: Entry) -> list[str]:
         """Complain about what the supervisor cannot live with; return what should be changed."""
@@ -195,7 +193,7 @@ class Controllers:
                  for name in joints]
         found = [each.get('trajectory') if isinstance(each, dict) else None for each in inner]
         numbers = [float(each) for each in found
-                   if type(each) in (int, float) and 0.0 < each < math.inf]
+                   if is_number(each) and each > 0.0]
         return min(numbers) if numbers else None
 
     def joint_states(self, joints: Sequence[str]) -> Entry | None:
@@ -221,15 +219,12 @@ class Controllers:
         found = []
         for each in self.of_kind(_WRENCH):
             frame = each.parameters.get('frame_id')
-            name = isinstance(frame, str) and unfilled(frame)
             if not isinstance(frame, str) or not frame:
                 self._complain(f'{each.short_name}.frame_id',
                                'missing' if frame is None else f'found {frame!r}',
                                'write the frame in which the sensor measures')
-            elif name:
-                self._complain(
-                    f'{each.short_name}.frame_id', f'found $(var {name}), which launch fills in',
-                    f'give --var {name}=VALUE as launch does; --var {name}= for nothing')
+            elif open_end := unfilled(frame):
+                self._complain(f'{each.short_name}.frame_id', *open_end)
             else:
                 found.append(each)
         return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from physical_ai_bridge.cli.new_cell_robot import Joint
-from physical_ai_bridge.cli.new_cell_yaml import joined, read_mapping
+from physical_ai_bridge.cli.new_cell_yaml import is_number, joined, read_mapping
 from physical_ai_bridge.contract.errors import CellError, Problem
 
 _DERIVATIVES = ('velocity', 'acceleration', 'jerk')
@@ -69,7 +69,7 @@ class JointLimits:
 
     def _factor(self, merged: dict[str, Any], key: str) -> float:
         value = merged.get(key, 1.0)
-        if _is_number(value) and 0.0 < value <= 1.0:
+        if is_number(value) and 0.0 < value <= 1.0:
             return float(value)
         self.problems.append(Problem(
             self._where, key, f'found {value!r}', 'write a number above 0 and at most 1'))
@@ -120,7 +120,7 @@ class JointLimits:
         if not self._holds(key, values, has, (most,)):
             return None
         value = values.get(most)
-        if _is_number(value) and value > 0.0:
+        if is_number(value) and value > 0.0:
             return float(value)
         self.problems.append(Problem(
             self._where, f'{key}.{most}',
@@ -149,7 +149,7 @@ class JointLimits:
         names = ('min_position', 'max_position')
         if self._holds(key, values, 'has_position_limits', names):
             for index, name in enumerate(names):
-                if _is_number(values.get(name)):
+                if is_number(values.get(name)):
                     given[index] = float(values[name])
                 else:
                     self.problems.append(Problem(
@@ -190,7 +190,3 @@ def _tighter(urdf: Sourced, given: Sourced, sign: float = 1.0) -> Sourced:
     if math.isclose(given.value, urdf.value, rel_tol=1e-4):
         return Sourced(tight.value, given.source)
     return Sourced(tight.value, f'{tight.source}; {wide.source} says {wide.value:g}')
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)

@@ -71,11 +71,11 @@ class Robot:
         return problems
 
     def base_frame(self, joints: Sequence[str]) -> str:
-        """Return the link that carries the first of ``joints``: base_link where that is one."""
+        """Return what carries the first of ``joints``; base_link if that carries it in turn."""
         parents = {joint.child: joint.parent for joint in self.joints.values()}
-        link = self._ends(joints)[0]
-        link = self.joints[link].parent if link else self.links[0]
-        nearest = link
+        first = self._ends(joints)[0]
+        roots = [link for link in self.links if link not in parents]
+        link = nearest = self.joints[first].parent if first else roots[0]
         visited = set()
         while link in parents and link not in visited:
             visited.add(link)

@@ -44,8 +44,11 @@ class Draft:
     notes: tuple[str, ...]
 
 
+_Path = tuple[str, ...]
+
+
 class _Lines:
-    """Lines of YAML."""
+    """Lines of YAML. A path is dotted, or a tuple where a name in it may have a dot itself."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -54,13 +57,13 @@ class _Lines:
         """Write a comment above what comes next, wrapped; ``item`` is what begins its line."""
         begin = f'{" " * indent}# '
         self.lines += textwrap.wrap(
-            text, _WIDTH, initial_indent=begin + item,
+            _one_line(text), _WIDTH, initial_indent=begin + item,
             subsequent_indent=begin + ' ' * len(item), break_long_words=False,
             break_on_hyphens=False)
 
-    def put(self, path: str, value: str = '', why: str = '') -> None:
-        """Write the key at the end of a dotted path, its value, and where that comes from."""
-        steps = path.split('.')
+    def put(self, path: str | _Path, value: str = '', why: str = '') -> None:
+        """Write the key at the end of a path, its value, and where that comes from."""
+        steps, why = _steps(path), _one_line(why)
         indent = 2 * (len(steps) - 1)
         line = f'{" " * indent}{scalar(steps[-1])}:{" " if value else ""}{value}'
         if why and len(line) + len(why) + 4 <= _WIDTH + 20:
@@ -70,19 +73,28 @@ class _Lines:
             self.note(indent, f'{steps[-1]}: {why}')
         self.lines.append(line)
 
-    def decide(self, path: str, more: str = '') -> None:
+    def decide(self, path: str | _Path, more: str = '') -> None:
         """Write a mark, and above it what there is to decide."""
-        steps = tuple(path.split('.'))
+        steps = _steps(path)
         text = question(steps)
         self.note(2 * (len(steps) - 1), f'{steps[-1]}: {text}{"; " if more else ""}{more}')
-        self.put(path, DECIDE)
+        self.put(steps, DECIDE)
 
-    def number(self, path: str, found: Sourced) -> None:
+    def number(self, path: _Path, found: Sourced) -> None:
         """Write a number with its source, or a mark with why there is none."""
         if found.value is None:
             self.put(path, DECIDE, found.source)
         else:
             self.put(path, number(found.value), found.source)
+
+
+def _steps(path: str | _Path) -> _Path:
+    return tuple(path.split('.')) if isinstance(path, str) else path
+
+
+def _one_line(text: str) -> str:
+    """Return a text without line ends: a comment must not become anything else."""
+    return ' '.join(text.split())
 
 
 def scalar(text: str) -> str:
@@ -159,17 +171,17 @@ def _sensors(out: _Lines, draft: Draft) -> None:
         out.note(2, 'By the names that bundles use.')
         out.put('sensors.wrenches')
     for name, sensor in draft.wrenches.items():
-        place = f'sensors.wrenches.{name}'
+        place = ('sensors', 'wrenches', name)
         out.put(place)
-        out.put(f'{place}.topic', scalar(sensor.topic('wrench')),
+        out.put((*place, 'topic'), scalar(sensor.topic('wrench')),
                 f'{sensor.short_name} in {draft.controllers}')
-        out.put(f'{place}.frame_id', scalar(sensor.parameters['frame_id']),
+        out.put((*place, 'frame_id'), scalar(sensor.parameters['frame_id']),
                 f'{sensor.short_name} in {draft.controllers}')
-        _rate(out, f'{place}.rate_hz', sensor.rate_hz, draft)
-        out.decide(f'{place}.max_age_s')
+        _rate(out, (*place, 'rate_hz'), sensor.rate_hz, draft)
+        out.decide((*place, 'max_age_s'))
 
 
-def _rate(out: _Lines, path: str, rate_hz: float | None, draft: Draft) -> None:
+def _rate(out: _Lines, path: str | _Path, rate_hz: float | None, draft: Draft) -> None:
     if rate_hz is None:
         out.decide(path, f'{draft.controllers} has no update_rate')
     else:
@@ -205,15 +217,16 @@ def _safety(out: _Lines, draft: Draft) -> None:
         out.note(2, f'{draft.limits_note}.')
     out.put('safety.joint_limits')
     for name, limits in draft.limits.items():
-        _joint(out, f'safety.joint_limits.{name}', limits)
+        _joint(out, ('safety', 'joint_limits', name), limits)
     out.decide('safety.tcp_speed_max_m_s')
     out.decide('safety.workspace')
     if draft.wrenches:
         out.put('safety.force_limits')
     for name in draft.wrenches:
-        out.put(f'safety.force_limits.{name}')
-        out.decide(f'safety.force_limits.{name}.max_force_n')
-        out.decide(f'safety.force_limits.{name}.max_torque_nm')
+        place = ('safety', 'force_limits', name)
+        out.put(place)
+        out.decide((*place, 'max_force_n'))
+        out.decide((*place, 'max_torque_nm'))
     out.put('safety.emergency_stop')
     out.put('safety.emergency_stop.topic', '/emergency_stop',
             'std_msgs/Bool: true is pressed, silence is pressed')
@@ -223,14 +236,14 @@ def _safety(out: _Lines, draft: Draft) -> None:
         out.decide(f'safety.watchdogs.{key}')
 
 
-def _joint(out: _Lines, place: str, limits: Limits) -> None:
+def _joint(out: _Lines, place: _Path, limits: Limits) -> None:
     out.put(place, why='prismatic: m, m/s, m/s² and m/s³' if limits.prismatic else '')
     if limits.ends is None:
-        out.put(f'{place}.has_position_limits', 'false', 'URDF: it turns without end')
+        out.put((*place, 'has_position_limits'), 'false', 'URDF: it turns without end')
     else:
-        out.put(f'{place}.has_position_limits', 'true')
-        out.number(f'{place}.min_position', limits.ends[0])
-        out.number(f'{place}.max_position', limits.ends[1])
+        out.put((*place, 'has_position_limits'), 'true')
+        out.number((*place, 'min_position'), limits.ends[0])
+        out.number((*place, 'max_position'), limits.ends[1])
     for key in ('velocity', 'acceleration', 'jerk'):
-        out.put(f'{place}.has_{key}_limits', 'true')
-        out.number(f'{place}.max_{key}', getattr(limits, key))
+        out.put((*place, f'has_{key}_limits'), 'true')
+        out.number((*place, f'max_{key}'), getattr(limits, key))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import math
 from pathlib import Path
 import re
+import sys
 from typing import Any
 
 from physical_ai_bridge.contract.errors import CellError, Problem
@@ -121,7 +122,17 @@ def read_mapping(path: Path, what: str, variables: Mapping[str, str]) -> dict[st
     return raw
 
 
-def unfilled(text: str) -> str | None:
-    """Return what launch would still put into a text: a variable's name, or $(...), or None."""
+def unfilled(text: str) -> tuple[str, str] | None:
+    """Return what was found and what to do about a text that launch completes, None for others."""
     match = _SUBSTITUTION.search(text)
-    return match and (match[1] or match[0])
+    if match and match[1]:
+        return (f'found {match[0]}, which launch fills in',
+                f'give --var {match[1]}=VALUE as launch does; --var {match[1]}= for nothing')
+    return (f'found {text}, which launch fills in', 'write what it becomes') if '$(' in text \
+        else None
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a plain value is a finite number, and no truth value."""
+    # Not math.isfinite, which raises on an integer that is too large for a float.
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max

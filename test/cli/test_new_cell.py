@@ -162,6 +162,22 @@ class TestTheFile:
         assert limit['has_position_limits'] is False
         assert 'max_position' not in limit
 
+    @pytest.mark.parametrize('name', ['arm.elbow', 'no', '1.5', 'a: b', 'ellbögen #1'])
+    def test_any_name_of_a_joint_is_kept(self, folder, name):
+        edit('ur5e.urdf', 'elbow_joint', name)
+        edit('ur_controllers.yaml', '      - $(var tf_prefix)elbow_joint\n',
+             f'      - {json.dumps(name)}\n')
+        assert new_cell('--urdf', 'ur5e.urdf', *CONTROLLERS, *CHOICE, '--out', 'cell.yaml') == 0
+        cell = written()
+        assert cell['robot']['joints'][2] == name
+        assert list(cell['safety']['joint_limits']) == cell['robot']['joints']
+
+    def test_a_comment_never_becomes_a_key(self, folder):
+        shutil.copy('ur_joint_limits.yaml', 'a\nschema: 7\u2028name: x.yaml')
+        assert new_cell('--urdf', 'ur5e.urdf', *CONTROLLERS, *CHOICE, '--out', 'cell.yaml',
+                        '--joint-limits', 'a\nschema: 7\u2028name: x.yaml') == 0
+        assert (written()['schema'], written()['name']) == (1, 'ur5e')
+
     def test_a_tip_that_the_urdf_leaves_open_is_marked(self, folder):
         edit('ur5e.urdf', 'tool0', 'left_tip')
         edit('ur5e.urdf', '</robot>', '<link name="right_tip"/><joint name="right" type="fixed">'
@@ -175,7 +191,7 @@ class TestTheFile:
 BUNDLE = ['--bundle', str(config_path('bundles/ur5e_insertion'))]
 
 
-@pytest.mark.parametrize('verb', [['check', *BUNDLE], ['rollout', *BUNDLE], ['demo', *BUNDLE]])
+@pytest.mark.parametrize('verb', [['check', *BUNDLE], ['demo', *BUNDLE]])
 def test_no_verb_runs_while_a_mark_is_left(capsys, verb):
     assert main([*verb, '--cell', str(config_path('cells/ur5e.yaml'))]) == 1
     output = capsys.readouterr()
@@ -207,9 +223,11 @@ class TestWriting:
         assert new_cell(*EVERYTHING[:-2]) == 0
         assert Path('ur5e.yaml').is_file()
 
-    def test_refuses_a_folder(self, folder, capsys):
-        assert new_cell(*EVERYTHING[:-1], '.') == 1
-        assert 'is a folder' in capsys.readouterr().err
+    @pytest.mark.parametrize(('out', 'sentence'), [
+        ('.', 'is a folder'), ('nowhere/cell.yaml', 'nowhere: is no folder; make it')])
+    def test_says_what_is_wrong_with_the_place(self, folder, capsys, out, sentence):
+        assert new_cell(*EVERYTHING[:-1], out) == 1
+        assert sentence in capsys.readouterr().err
 
 
 # What is done to which input; the key of the one problem; a part of what is to be done about it.
@@ -344,5 +362,5 @@ class TestMistakes:
             sys.modules, 'physical_ai_bridge.nodes.robot_description', raising=False)
         monkeypatch.setitem(sys.modules, 'rclpy', None)
         assert new_cell(*CONTROLLERS, *CHOICE) == 1
-        assert 'needs ROS, and the Python package rclpy is not installed; give --urdf FILE' in (
-            capsys.readouterr().err)
+        assert ('to read it the Python package rclpy of ROS is needed, which is not installed; '
+                'give the URDF with --urdf FILE') in capsys.readouterr().err

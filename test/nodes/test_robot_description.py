@@ -38,5 +38,5 @@ def test_new_cell_takes_the_urdf_that_the_running_robot_publishes(here, tmp_path
 
 def test_where_nobody_publishes_it_says_what_to_start(here):
     from physical_ai_bridge.nodes.robot_description import published_description
-    with pytest.raises(BridgeError, match='nothing came on /robot_description within 0.2 s; sta'):
+    with pytest.raises(BridgeError, match=r'nothing came on /robot_description within 0\.2 s'):
         published_description(wait_s=0.2)
