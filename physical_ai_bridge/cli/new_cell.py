@@ -80,7 +80,8 @@ def _draft(args: argparse.Namespace, out: Output) -> Draft:
     controller = controllers.choose(args.controller)
     joints = controllers.joints_of(controller) if controller else []
     notes = controllers.check(controller) if controller else []
-    wrenches, joint_states = controllers.wrenches(), controllers.joint_states(joints)
+    wrenches = controllers.wrenches(controller)
+    joint_states = controllers.joint_states(controller, joints) if controller else None
     found: dict[str, Limits] = {}
     if joints:
         limits.check_names(joints)

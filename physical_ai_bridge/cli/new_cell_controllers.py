@@ -92,10 +92,11 @@ class Controllers:
         self._complain(key, f'found {value!r}', 'write a number above 0 in Hz')
         return None
 
-    def of_kind(self, kind: str) -> list[Entry]:
-        """Return the controllers of a class, whatever package and prefix it has."""
+    def of_kind(self, kind: str, beside: Entry | None = None) -> list[Entry]:
+        """Return the controllers of a class, of those under the same manager as ``beside``."""
         return [each for each in self.entries
-                if each.kind.rpartition('/')[2].rpartition('::')[2].endswith(kind)]
+                if each.kind.rpartition('/')[2].rpartition('::')[2].endswith(kind)
+                and (beside is None or each.namespace == beside.namespace)]
 
     def choose(self, wanted: str | None) -> Entry | None:
         """Return the joint trajectory controller to drive, or complain and return None."""
@@ -196,9 +197,9 @@ class Controllers:
                    if is_number(each) and each > 0.0]
         return min(numbers) if numbers else None
 
-    def joint_states(self, joints: Sequence[str]) -> Entry | None:
+    def joint_states(self, controller: Entry, joints: Sequence[str]) -> Entry | None:
         """Return the joint_state_broadcaster; complain where it leaves out a driven joint."""
-        found = self.of_kind(_JOINT_STATES)
+        found = self.of_kind(_JOINT_STATES, controller)
         if len(found) > 1:
             self._complain(MANAGER, f'found {len(found)} joint state broadcasters',
                            'give the files of one robot')
@@ -214,10 +215,10 @@ class Controllers:
                                    f'add {name}, which the controller drives')
         return broadcaster
 
-    def wrenches(self) -> list[Entry]:
+    def wrenches(self, controller: Entry | None) -> list[Entry]:
         """Return the force_torque_sensor_broadcasters that a file says enough of."""
         found = []
-        for each in self.of_kind(_WRENCH):
+        for each in self.of_kind(_WRENCH, controller):
             frame = each.parameters.get('frame_id')
             if not isinstance(frame, str) or not frame:
                 self._complain(f'{each.short_name}.frame_id',
