@@ -50,7 +50,7 @@ def _variable(text: str) -> tuple[str, str]:
 def run(args: argparse.Namespace, out: Output) -> int:
     """Write the file; return 0. Every problem of the inputs comes at once, as an error."""
     draft = _draft(args, out)
-    path = args.out or Path(f'{draft.name}.yaml')
+    path = args.out or Path(re.sub(r'[^\w.-]', '_', draft.name) + '.yaml')
     text = cell_text(draft)
     marks = _marks(text, path)
     _write(path, text, args.force)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         out.say(f'  {note}')
     out.say(f'Replace the marks, then: physical_ai_bridge check --cell {path} --bundle my_bundle/')
     out.result({'ok': True, 'path': str(path), 'controller': draft.controller.name,
-                'marks': [as_values(mark) for mark in marks], 'notes': list(draft.notes)})
+                'marks': [as_values(mark) for mark in marks], 'notes': [*draft.notes, *filter(None, [draft.limits_note])]})
     return 0
 
 

@@ -155,7 +155,8 @@ def read_robot(xml: str | bytes, where: str) -> Robot:
             if name not in links]
     if problems:
         raise CellError(problems)
-    return Robot(where, root.get('name') or 'robot', {each.name: each for each in joints}, links)
+    name = root.get('name', '').strip() or 'robot'
+    return Robot(where, name, {each.name: each for each in joints}, links)
 
 
 def _joint(element: ElementTree.Element, where: str, problems: list[Problem]) -> Joint:

@@ -222,6 +222,9 @@ class TestWriting:
     def test_takes_the_robots_name_where_none_is_given(self, folder):
         assert new_cell(*EVERYTHING[:-2]) == 0
         assert Path('ur5e.yaml').is_file()
+        edit('ur5e.urdf', '<robot name="ur5e"', '<robot name="../my arm"')
+        assert new_cell(*EVERYTHING[:-2]) == 0
+        assert written('.._my_arm.yaml')['name'] == '../my arm'
 
     @pytest.mark.parametrize(('out', 'sentence'), [
         ('.', 'is a folder'), ('nowhere/cell.yaml', 'nowhere: is no folder; make it')])
