@@ -66,7 +66,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
         out.say(f'  {note}')
     out.say(f'Replace the marks, then: physical_ai_bridge check --cell {path} --bundle my_bundle/')
     out.result({'ok': True, 'path': str(path), 'controller': draft.controller.name,
-                'marks': [as_values(mark) for mark in marks], 'notes': [*draft.notes, *filter(None, [draft.limits_note])]})
+                'marks': [as_values(mark) for mark in marks],
+                'notes': [*draft.notes, *filter(None, [draft.limits_note])]})
     return 0
 
 
