@@ -79,6 +79,8 @@ EXTRAS = {
         'hypothesis>=6.100,<7',
         'onnx>=1.17,<2',  # builds the small models that tests run
     ],
+    # Public URDFs with their meshes, 130 MB: the tests that want them are skipped without.
+    'descriptions': ['example-robot-data>=6,<7'],
     'lint': [
         'ruff>=0.15,<0.18',
         'import-linter>=2.1,<3',

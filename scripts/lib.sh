@@ -200,7 +200,7 @@ environment() {
 
 # Kilted's is also the one that lints.
 test_environments() {
-    environment kilted "$TEST_EXTRAS,lint,kilted"
+    environment kilted "$TEST_EXTRAS,descriptions,lint,kilted"
     environment jazzy "$TEST_EXTRAS,jazzy"
 }
 

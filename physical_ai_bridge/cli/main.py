@@ -42,6 +42,10 @@ VERBS = {
         'physical_ai_bridge.cli.check',
         'tell whether a bundle fits a cell, and everything that does not',
         'check --cell my_cell.yaml --bundle my_bundle/'),
+    'new-cell': Verb(
+        'physical_ai_bridge.cli.new_cell',
+        'write a first cell file from a URDF and the files of ros2_control and MoveIt',
+        'new-cell --urdf robot.urdf --controllers controllers.yaml --out my_cell.yaml'),
     'rollout': Verb(
         'physical_ai_bridge.cli.rollout',
         'run episodes in the simulated cell without ROS, faster than real time',

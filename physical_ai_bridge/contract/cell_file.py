@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.decisions import find_marks, without_echoes
 from physical_ai_bridge.contract.digest import digest_of
 from physical_ai_bridge.contract.errors import CellError, Problem
 from physical_ai_bridge.contract.parsing import parse, too_large
@@ -30,11 +31,7 @@ def load_cell(path: str | Path) -> Cell:
     """
     path = Path(path)
     raw = _read(path)
-    cell, problems = parse(Cell, raw, path)
-    problems += _urdf_problems(raw, path)
-    if cell is None or problems:
-        raise CellError(problems)
-    return cell
+    return _checked(raw, str(path), _urdf_problems(raw, path))
 
 
 def parse_cell(text: str, where: str) -> Cell:
@@ -47,8 +44,15 @@ def parse_cell(text: str, where: str) -> Cell:
         With every problem at once, in the order of the text.
 
     """
-    cell, problems = parse(Cell, _plain(text, where), where)
-    if cell is None:
+    return _checked(_plain(text, where), where, [])
+
+
+def _checked(raw: Any, where: str, more: list[Problem]) -> Cell:
+    """Return the cell, or raise its problems, ``more``, and every mark of what is undecided."""
+    cell, problems = parse(Cell, raw, where)
+    marks = find_marks(raw, where)
+    problems = without_echoes(problems + more, marks) + marks
+    if cell is None or problems:
         raise CellError(problems)
     return cell
 

@@ -8,8 +8,10 @@ from physical_ai_bridge.contract.cell_file import ROBOT_DESCRIPTION, urdf_path
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import LoadedCell
+from physical_ai_bridge.nodes.dds import use_packaged_profile
 from physical_ai_bridge.nodes.executor import make_executor
 import rclpy
+from rclpy.context import Context
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -38,18 +40,47 @@ def robot_description(node: Node, loaded: LoadedCell) -> str:
         raise BridgeError(f'{loaded.path}: robot.urdf: {path} cannot be read: {error}') from error
 
 
+def published_description(wait_s: float = _WAIT_S) -> str:
+    """
+    Return the URDF on /robot_description, from outside of any node; wait ``wait_s`` at most.
+
+    Raises
+    ------
+    BridgeError
+        If nothing comes.
+
+    """
+    use_packaged_profile()
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    try:
+        return _heard(
+            context, 'robot_description_reader', None, wait_s,
+            'start what brings your robot up, and try again; or give the URDF as a file')
+    finally:
+        rclpy.shutdown(context=context)
+
+
 def _published(node: Node) -> str:
     """Wait for the description on a node of its own: ``node`` is busy with its transition."""
+    return _heard(
+        node.context, f'{node.get_name()}_robot_description', node.get_namespace(), _WAIT_S,
+        'start robot_state_publisher and configure again, or write the path of a URDF under '
+        'robot.urdf in the cell file')
+
+
+def _heard(
+        context: Context, name: str, namespace: str | None, wait_s: float, advice: str) -> str:
     listener = rclpy.create_node(
-        f'{node.get_name()}_robot_description', namespace=node.get_namespace(),
-        context=node.context, start_parameter_services=False, enable_rosout=False)
+        name, namespace=namespace, context=context, start_parameter_services=False,
+        enable_rosout=False)
     texts: list[str] = []
-    executor = make_executor(node.context)
+    executor = make_executor(context)
     try:
         listener.create_subscription(
             String, ROBOT_DESCRIPTION, lambda message: texts.append(message.data), qos.latched())
         executor.add_node(listener)
-        end = time.monotonic() + _WAIT_S
+        end = time.monotonic() + wait_s
         while not texts and time.monotonic() < end:
             executor.spin_once(timeout_sec=_STEP_S)
     finally:
@@ -57,7 +88,5 @@ def _published(node: Node) -> str:
         listener.destroy_node()
     if not texts:
         raise BridgeError(
-            f'nothing came on {ROBOT_DESCRIPTION} within {_WAIT_S:g} s; start '
-            'robot_state_publisher and configure again, or write the path of a URDF under '
-            'robot.urdf in the cell file')
+            f'nothing came on {ROBOT_DESCRIPTION} within {wait_s:g} s; {advice}')
     return texts[-1]

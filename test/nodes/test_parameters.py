@@ -6,6 +6,7 @@ from importlib import import_module
 import os
 
 from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.contract.resources import config_path
 from physical_ai_bridge.testing.contracts import example_manifest
 from physical_ai_bridge.testing.models import write_linear_bundle
 import pytest
@@ -58,6 +59,17 @@ def test_a_bad_parameter(configure, cell_path, bundle_path, node, parameters, se
     with pytest.raises(BridgeError) as refused:
         configure(node, given | parameters)
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_a_cell_in_which_something_is_left_to_decide(configure, bundle_path, node):
+    given = {'cell': config_path('cells/ur5e.yaml')}
+    given |= {'bundle': bundle_path} if node == 'policy_node' else {}
+    with pytest.raises(BridgeError) as refused:
+        configure(node, given)
+    for key in ('controller.latency_s', 'safety.workspace', 'safety.watchdogs.proposals_s'):
+        assert f'ur5e.yaml: {key}: found DECIDE, which a person has to replace; write' in (
+            str(refused.value))
 
 
 def test_whole_numbers_are_numbers(configure, cell_path, bundle_path):
