@@ -91,8 +91,8 @@ class ActionSpec:
     ``relative_to`` says what a delta counts from: ``reference``, every row from what the
     controller was executing at the observation; ``state``, every row from the joints as they were
     measured at the observation; ``previous``, each row from where the row before leads, and the
-    first from the reference. Velocities always begin at the reference: a measurement lags behind it and is
-    noisy, and an arm that sags would be let down a little further by every chunk.
+    first from the reference. Velocities always begin at the reference: a measurement is noisy,
+    and an arm that sags would be let down a little further by every chunk.
     """
 
     kind: Literal['joint_positions', 'joint_deltas', 'joint_velocities', 'tcp_deltas']

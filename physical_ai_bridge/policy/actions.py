@@ -10,7 +10,7 @@ from physical_ai_bridge.contract.binding import Binding
 from physical_ai_bridge.contract.bundle import action_columns, ActionSpec
 from physical_ai_bridge.contract.cell import limit_arrays
 from physical_ai_bridge.contract.reasons import Reason, Refusal
-from physical_ai_bridge.policy.kinematics import Pose, Solution, TcpKinematics
+from physical_ai_bridge.policy.kinematics import Pose, TcpKinematics
 from physical_ai_bridge.policy.reference import position_bounds, SHARE_OF_LIMITS
 from transforms3d.axangles import axangle2mat
 
@@ -96,35 +96,38 @@ class _TcpRows:
         duration_s = max(action.offset_s, action.period_s)
         for index, row in enumerate(rows):
             goal = moved(origin, row, action)
-            travel = self._speed * duration_s
-            low = np.maximum(self._low, joints - travel)
-            high = np.minimum(self._high, joints + travel)
-            solution = self._kinematics.solve(goal, joints, low, high)
-            if not solution.reached:
-                return self._refusal(index, goal, solution, low, high)
-            positions[index] = joints = solution.joints
+            found = self._joints_at(goal, joints, self._speed * duration_s)
+            if isinstance(found, Refusal):
+                return Refusal(
+                    found.reason, f'row {index} of the chunk leads the tcp to '
+                    f'({", ".join(f"{each:.3f}" for each in goal.translation)}) m{found.detail}')
+            positions[index] = joints = found
             if action.relative_to == 'previous':
                 origin = goal
             duration_s = action.period_s
         return positions
 
-    def _refusal(
-            self, index: int, goal: Pose, solution: Solution, low: np.ndarray, high: np.ndarray,
-    ) -> Refusal:
-        """Say what of a row's pose is left, and which joints are in its way."""
-        q = solution.joints
-        at_limit = (q <= self._low) | (q >= self._high)
-        hurried = ((q <= low) | (q >= high)) & ~at_limit
-        detail = (f'row {index} of the chunk leads the tcp to '
-                  f'({", ".join(f"{each:.3f}" for each in goal.translation)}) m; within limits '
-                  f'{solution.left_m * 1e3:.1f} mm and {degrees(solution.left_rad):.2f}° of it '
-                  'are left')
-        if hurried.any():
-            return Refusal(Reason.ACTION_TOO_FAST,
-                           f'{detail} with {self._listed(hurried)} at the velocity limit')
-        if at_limit.any():
-            detail = f'{detail} with {self._listed(at_limit)} at the position limit'
-        return Refusal(Reason.ACTION_OUT_OF_REACH, detail)
+    def _joints_at(
+            self, goal: Pose, joints: np.ndarray, travel: np.ndarray) -> np.ndarray | Refusal:
+        """Return joints (N,) at a pose, each at most ``travel`` (N,) from ``joints`` (N,)."""
+        near = self._kinematics.solve(goal, joints, np.maximum(self._low, joints - travel),
+                                      np.minimum(self._high, joints + travel))
+        if near.reached:
+            return near.joints
+        anywhere = self._kinematics.solve(goal, joints, self._low, self._high)
+        moves = np.abs(anywhere.joints - joints)
+        if not anywhere.reached:
+            at_limit = (anywhere.joints <= self._low) | (anywhere.joints >= self._high)
+            pressed = f', with {self._listed(at_limit)} at the limit' if at_limit.any() else ''
+            return Refusal(
+                Reason.ACTION_OUT_OF_REACH, f'; {anywhere.left_m * 1e3:.2f} mm and '
+                f'{degrees(anywhere.left_rad):.2f}° of that are left{pressed}')
+        if (moves <= travel).all():
+            return anywhere.joints
+        worst = int(np.argmax(moves / travel))
+        return Refusal(
+            Reason.ACTION_TOO_FAST, f'; {self._names[worst]} would have to move by '
+            f'{moves[worst]:.3f} rad, and can by {travel[worst]:.3f} in the time there is')
 
     def _listed(self, which: np.ndarray) -> str:
         return ', '.join(name for name, one in zip(self._names, which, strict=True) if one)

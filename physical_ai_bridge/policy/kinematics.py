@@ -90,34 +90,53 @@ class TcpKinematics:
         """
         Return joints within ``low`` and ``high`` (N,) that bring the tcp to ``goal``.
 
-        Damped least squares from ``near`` (N,) on the joints that do not press against a bound,
-        with λ² = e²/2 + 1e-8, where e is the pose error's norm in m and rad: far from the goal
+        Damped least squares from ``near`` (N,), what would pass a bound held at it, with
+        λ² = e²/2 + 1e-8, where e is the norm of the pose's error in m and rad: far from the goal
         steps are careful, near it they are Newton's, and where the arm is singular they stay
-        finite. There are ITERATIONS steps at most; where they do not suffice, the solution says
-        what is left. With spare joints, it is the one that the shortest steps lead to.
+        finite. There are ITERATIONS of them at most. The solution is the nearest that was met, and
+        says what is left. With spare joints, it is the one that the shortest steps lead to.
         """
-        model, data, tcp = self._model, self._data, self._tcp
         low, high = low[self._from_cell], high[self._from_cell]
         q = np.clip(near[self._from_cell], low, high)
-        error = np.empty(_POSE)
+        best, least = q, np.inf
         for left in range(ITERATIONS, -1, -1):
-            pinocchio.computeJointJacobians(model, data, q)
-            placement = pinocchio.updateFramePlacement(model, data, tcp)
-            error[:3] = goal.translation - placement.translation
-            error[3:] = pinocchio.log3(goal.rotation @ placement.rotation.T)
+            error, jacobian = self._look(goal, q)
             square = float(error @ error)
+            if square < least:
+                best, least, shown = q, square, error
             if square < _SOLVED**2 or not left:
                 break
-            jacobian = pinocchio.getFrameJacobian(model, data, tcp, _WORLD_AXES)
-            pull = jacobian.T @ error
-            free = ~(((q <= low) & (pull < 0.0)) | ((q >= high) & (pull > 0.0)))
-            jacobian = jacobian[:, free]
-            damped = jacobian @ jacobian.T
-            damped[np.diag_indices(_POSE)] += 0.5 * square + _DAMPING**2
-            q[free] = np.clip(
-                q[free] + jacobian.T @ np.linalg.solve(damped, error), low[free], high[free])
-        return Solution(q[self._to_cell], float(np.linalg.norm(error[:3])),
-                        float(np.linalg.norm(error[3:])))
+            q = np.clip(q + _step(jacobian, error, 0.5 * square + _DAMPING**2, low - q, high - q),
+                        low, high)
+        return Solution(best[self._to_cell], float(np.linalg.norm(shown[:3])),
+                        float(np.linalg.norm(shown[3:])))
+
+    def _look(self, goal: Pose, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is left of a pose (6,), and how the joints (6, N) move the tcp."""
+        model, data, tcp = self._model, self._data, self._tcp
+        pinocchio.computeJointJacobians(model, data, q)
+        placement = pinocchio.updateFramePlacement(model, data, tcp)
+        error = np.concatenate((goal.translation - placement.translation,
+                                pinocchio.log3(goal.rotation @ placement.rotation.T)))
+        return error, pinocchio.getFrameJacobian(model, data, tcp, _WORLD_AXES)
+
+
+def _step(
+        jacobian: np.ndarray, error: np.ndarray, damping: float, low: np.ndarray,
+        high: np.ndarray) -> np.ndarray:
+    """Return the damped step (N,) between ``low`` and ``high``; what is held there, others do."""
+    step, free = np.zeros(len(low)), np.ones(len(low), dtype=bool)
+    while free.any():
+        moving = jacobian[:, free]
+        damped = moving @ moving.T
+        damped[np.diag_indices(_POSE)] += damping
+        step[free] = moving.T @ np.linalg.solve(damped, error - jacobian[:, ~free] @ step[~free])
+        over = free & ((step < low) | (step > high))
+        if not over.any():
+            break
+        step[over] = np.clip(step, low, high)[over]
+        free &= ~over
+    return step
 
 
 def _read(urdf_xml: str, cell: Cell) -> pinocchio.Model:

@@ -13,8 +13,8 @@ from physical_ai_bridge.policy.kinematics import Pose, TcpKinematics, TOLERANCE_
 from physical_ai_bridge.policy.reference import position_bounds
 from physical_ai_bridge.testing.contracts import example_cell
 from physical_ai_bridge.testing.robots import (
-    EXAMPLE_START,
     example_robot,
+    EXAMPLE_START,
     example_urdf,
     seven_joint_cell,
     SEVEN_JOINT_START,
@@ -203,7 +203,7 @@ class TestModels:
     def test_a_frame_that_too_few_joints_move_is_refused(self):
         cell = seven_joint_cell()
         cell = replace(cell, robot=replace(cell.robot, tcp_frame='link_5'))
-        with pytest.raises(SetupError, match='5 joints of robot.joints move link_5'):
+        with pytest.raises(SetupError, match=r'5 joints of robot\.joints move link_5'):
             TcpKinematics.from_urdf(seven_joint_urdf(), cell)
 
     def test_a_base_that_a_joint_moves_is_refused(self):
