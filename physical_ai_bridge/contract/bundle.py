@@ -15,6 +15,9 @@ Count = Annotated[int, Quantity('', at_least=1)]
 Seconds = Annotated[float, Quantity('s', above=0.0)]
 Hertz = Annotated[float, Quantity('Hz', above=0.0)]
 
+# Of the low-pass's lag, how much must be made up for where chunks begin at what lags.
+_LEAST_SHARE_OF_LAG = 0.9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInput:
@@ -128,6 +131,11 @@ class ActionSpec:
         """Whether rows count from where the robot was at the observation."""
         return self.kind != 'joint_positions'
 
+    @property
+    def counts_from_reference(self) -> bool:
+        """Whether that is what the controller was executing, not what was measured."""
+        return self.is_relative and self.relative_to != 'state'
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactGuard:
@@ -203,8 +211,17 @@ class Manifest:
         if guard is not None and guard.sensor not in self.observation.wrenches:
             extra.append(('shaping.contact_guard.sensor', f'found {guard.sensor!r}',
                           'write a sensor that observation.wrenches lists'))
+        bandwidth, lookahead = self.shaping.bandwidth_rad_s, self.shaping.lookahead_s
+        # Multiplied out, here and below: a 0 has its own complaint and must not divide.
+        if (self.action.counts_from_reference
+                and bandwidth * lookahead < _LEAST_SHARE_OF_LAG * 3.0):
+            extra.append((
+                'shaping.lookahead_s', f'found {lookahead:g}, but {self.action.kind} count from a '
+                f'reference that lags by 3 / bandwidth_rad_s, {3.0 / max(bandwidth, 1e-9):.3g} s: '
+                'motion would be slower than the policy says',
+                'write 3 / bandwidth_rad_s - 0.01, or have the graph add the reference itself and '
+                'return joint_positions'))
         chunk_s = self.action.offset_s + (self.action.horizon - 1) * self.action.period_s
-        # Multiplied out: a rate of 0 has its own complaint and must not divide here.
         if self.rate_hz * (chunk_s - self.shaping.lookahead_s) <= 1.0 and self.rate_hz > 0.0:
             extra.append(('action.horizon', f'found a chunk of {chunk_s:g} s',
                           'write one longer than shaping.lookahead_s + 1 / rate_hz'))

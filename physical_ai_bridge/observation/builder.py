@@ -178,10 +178,9 @@ class ObservationBuilder:
             anchor = measured = self._columns.pick(joints)
             if self._spec.state:
                 found['observation.state'] = measured.astype(np.float32), joints_ns
-            counts = self._action.is_relative and self._action.relative_to != 'state'
-            if self._spec.reference or counts:
+            if self._spec.reference or self._action.counts_from_reference:
                 reference, shown, reference_ns = self._reference(stamp_ns, measured, joints_ns)
-                anchor = reference if counts else measured
+                anchor = reference if self._action.counts_from_reference else measured
                 if self._spec.reference:
                     found['observation.reference'] = shown, reference_ns
             anchor.flags.writeable = False
