@@ -230,6 +230,8 @@ class PolicyNode(ManagedNode):
         refusal = self._loop.set_task(instruction)
         if refusal is not None:
             self.get_logger().warning(str(refusal))
+        else:
+            self.get_logger().info(f'the instruction is now {instruction!r}')
 
     def _wake_when_due(self, now: Instant) -> None:
         if self._loop.due(now):

@@ -127,7 +127,7 @@ class _TcpRows:
         worst = int(np.argmax(moves / travel))
         return Refusal(
             Reason.ACTION_TOO_FAST, f'; {self._names[worst]} would have to move by '
-            f'{moves[worst]:.3f} rad, and can by {travel[worst]:.3f} in the time there is')
+            f'{moves[worst]:.3f} rad (or m), and can by {travel[worst]:.3f} in the time there is')
 
     def _listed(self, which: np.ndarray) -> str:
         return ', '.join(name for name, one in zip(self._names, which, strict=True) if one)
