@@ -20,6 +20,7 @@ _SOLVED = 1e-8
 _DAMPING = 1e-4
 # A pose has this many degrees of freedom.
 _POSE = 6
+_IDENTITY = np.eye(_POSE)
 _WORLD_AXES = pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED
 _UNLIMITED = '1e6'
 
@@ -125,16 +126,14 @@ def _step(
         jacobian: np.ndarray, error: np.ndarray, damping: float, low: np.ndarray,
         high: np.ndarray) -> np.ndarray:
     """Return the damped step (N,) between ``low`` and ``high``; what is held there, others do."""
-    step, free = np.zeros(len(low)), np.ones(len(low), dtype=bool)
-    while free.any():
-        moving = jacobian[:, free]
-        damped = moving @ moving.T
-        damped[np.diag_indices(_POSE)] += damping
-        step[free] = moving.T @ np.linalg.solve(damped, error - jacobian[:, ~free] @ step[~free])
-        over = free & ((step < low) | (step > high))
-        if not over.any():
-            break
+    step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * _IDENTITY, error)
+    over = (step < low) | (step > high)
+    free = ~over
+    while over.any():
         step[over] = np.clip(step, low, high)[over]
+        moving, left = jacobian[:, free], error - jacobian[:, ~free] @ step[~free]
+        step[free] = moving.T @ np.linalg.solve(moving @ moving.T + damping * _IDENTITY, left)
+        over = free & ((step < low) | (step > high))
         free &= ~over
     return step
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 import numpy as np
 from physical_ai_bridge.contract.binding import bind, Binding
-from physical_ai_bridge.contract.bundle import ActionSpec
+from physical_ai_bridge.contract.bundle import ActionSpec, Shaping
 from physical_ai_bridge.contract.cell import limit_arrays
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.policy.actions import ActionDecoder, kinematics_for
@@ -27,6 +27,7 @@ import pytest
 from transforms3d.axangles import axangle2mat, mat2axangle
 
 HORIZON, PERIOD_S = 16, 0.05
+SHAPING = Shaping(lookahead_s=0.14)
 FRAMES = ('base', 'tcp')
 # The forearm in line with the upper arm: the elbow is singular, nothing is further away.
 STRETCHED = np.array([0.3, -1.2, 0.0, 0.4, 1.0, 0.1])
@@ -50,7 +51,7 @@ class Arm:
                  joints: tuple[str, ...] | None = None) -> None:
         cell = seven_joint_cell() if seven else example_cell()
         self.binding: Binding = bind(cell, example_manifest(
-            action=action, joints=joints or cell.robot.joints))
+            action=action, joints=joints or cell.robot.joints, shaping=SHAPING))
         self.start = SEVEN_JOINT_START if seven else EXAMPLE_START
         self.kinematics = kinematics_for(
             self.binding, seven_joint_urdf if seven else example_urdf)
@@ -256,7 +257,7 @@ class TestRefusals:
         refusal = Arm(tcp_spec())(np.array([[0.1, -0.3, 0.0, 0.0, 0.0, 0.0]]))
         assert refusal.reason is Reason.ACTION_TOO_FAST
         assert 'shoulder_pan_joint would have to move by ' in refusal.detail
-        assert refusal.detail.endswith('and can by 0.141 in the time there is')
+        assert refusal.detail.endswith('rad (or m), and can by 0.141 in the time there is')
 
     def test_at_a_position_limit_the_joint_is_named(self):
         arm = Arm(tcp_spec())
@@ -306,6 +307,7 @@ class TestRefusals:
         assert isinstance(Arm(tcp_spec())(np.full((1, 6), size)), Refusal)
 
     def test_tcp_deltas_without_kinematics_are_a_mistake_of_the_caller(self):
-        binding = bind(example_cell(), example_manifest(action=tcp_spec()))
+        binding = bind(example_cell(), example_manifest(
+            action=tcp_spec(), shaping=SHAPING))
         with pytest.raises(ValueError, match='kinematics'):
             ActionDecoder(binding)
