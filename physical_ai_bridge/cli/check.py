@@ -180,8 +180,9 @@ def _meaning(binding: Binding) -> str:
         'joint_velocities': 'joint velocities (rad/s)',
         'tcp_deltas': f'tcp deltas (m in {frames.get(action.translation_frame)}, rad about the '
                       f'axes of {frames.get(action.rotation_frame)})'}
-    since = '' if action.relative_to is None else f' from the {action.relative_to}'
-    return f'{words[action.kind]}{since}'
+    since = {None: '', 'reference': ' from the reference', 'state': ' from the measured joints',
+             'previous': ' from the row before'}
+    return f'{words[action.kind]}{since[action.relative_to]}'
 
 
 def _check_model(bundle: Bundle, report: _Report) -> None:

@@ -62,7 +62,7 @@ class TestTcpDeltas:
         status, text, answer = check(bundle)
         assert status == 0
         assert ('16 rows of tcp deltas (m in base_link, rad about the axes of tool0) from the '
-                'state every 0.05 s') in text
+                'measured joints every 0.05 s') in text
         assert '2 instructions' in text
         assert 'tool0 can be led to a pose in base_link' in text
         assert [each['name'] for each in answer['checks']] == [

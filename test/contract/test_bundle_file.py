@@ -193,6 +193,16 @@ class TestTheManifest:
 
 class TestWriting:
 
+    def test_leaves_out_what_the_kind_of_action_does_not_have(self, bundle_folder):
+        keys = {'kind', 'horizon', 'period_s', 'offset_s'}
+        manifest = load_manifest(bundle_folder)
+        path = bundle_folder / 'manifest.json'
+        assert set(json.loads(path.read_text())['action']) == keys
+        action = replace(manifest.action, kind='joint_deltas', relative_to='state')
+        write_manifest(bundle_folder, replace(manifest, action=action))
+        assert set(json.loads(path.read_text())['action']) == {*keys, 'relative_to'}
+        assert load_bundle(bundle_folder).manifest.action == action
+
     def test_gives_the_same_bytes_for_the_same_bundle(self, bundle_folder):
         path = bundle_folder / 'manifest.json'
         manifest = load_manifest(bundle_folder)
