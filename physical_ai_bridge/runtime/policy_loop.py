@@ -141,9 +141,9 @@ class PolicyLoop:
         task = observation.inputs.get('task')
         if task is not None and int(task) != self._builder.task:
             return self.refuse(Refusal(
-                Reason.TASK_CHANGED, 'the chunk is for '
-                f'{self._binding.manifest.tasks[int(task)]!r}, the instruction is now '
-                f'{self.task!r}'))
+                Reason.TASK_CHANGED,
+                f'the chunk is for {self._binding.manifest.tasks[int(task)]!r}; the instruction '
+                f'is now {repr(self.task) if self.task else "none that the bundle lists"}'))
         positions = self._decoder.joint_positions(actions, observation.anchor)
         if isinstance(positions, Refusal):
             return self.refuse(positions)

@@ -288,6 +288,25 @@ class TestRefusals:
             origin = expected_pose(origin, row, 'base', 'base')
             check_pose(arm.kinematics.pose(joints), origin)
 
+    # The shortest steps to these would have a joint move by more than its velocity limit allows,
+    # backwards and forwards; in the last, the way within those bounds is barred half-way.
+    @pytest.mark.parametrize(('start', 'row'), [
+        ([2.54, 0.52, 1.82, -1.45, -2.55, 1.66, 0.72],
+         [0.032, 0.008, 0.014, -0.006, 0.118, -0.047]),
+        ([1.70, 1.03, 0.09, -2.16, -2.48, 1.22, -0.51],
+         [-0.018, 0.037, 0.050, 0.164, 0.176, 0.053]),
+        ([1.221, 0.709, -2.745, -1.297, 2.531, 1.093, -1.949],
+         [-0.0036, 0.1012, -0.0486, -0.1835, 0.2067, 0.0325])])
+    def test_other_joints_make_up_for_one_at_its_velocity_limit(self, start, row):
+        arm = Arm(tcp_spec(), seven=True)
+        start = np.array(start)
+        decoded = arm(np.array([row]), start)
+        assert not isinstance(decoded, Refusal), decoded
+        most = SHARE_OF_LIMITS * arm.limits.velocity * PERIOD_S
+        assert (np.abs(decoded[0] - start) <= most + 1e-12).all()
+        check_pose(arm.kinematics.pose(decoded[-1]), expected_pose(
+            arm.kinematics.pose(start), np.array(row), 'base', 'base'))
+
     def test_past_a_wrist_singularity_a_slow_turn_passes_and_a_quick_one_is_refused(self):
         arm = Arm(tcp_spec())
         start = EXAMPLE_START.copy()
