@@ -39,9 +39,9 @@ def spec(kind: str, **changes: Any) -> ActionSpec:
 
 
 def tcp_spec(relative_to: str = 'reference', translation: str = 'base', rotation: str = 'base',
-             ) -> ActionSpec:
+             **changes: Any) -> ActionSpec:
     return spec('tcp_deltas', relative_to=relative_to, translation_frame=translation,
-                rotation_frame=rotation)
+                rotation_frame=rotation, **changes)
 
 
 class Arm:
@@ -287,6 +287,16 @@ class TestRefusals:
         for row, joints in zip(chunk, decoded, strict=True):
             origin = expected_pose(origin, row, 'base', 'base')
             check_pose(arm.kinematics.pose(joints), origin)
+
+    def test_the_first_row_has_the_time_from_the_observation_on_and_each_other_one_period(self):
+        early, late = Arm(tcp_spec(rotation='tcp')), Arm(tcp_spec(rotation='tcp', offset_s=0.2))
+        # The last joint turns by 0.4 rad, and can turn by 0.141 in one period.
+        at_once = np.array([[0.0, 0.0, 0.0, 0.0, 0.0, 0.4]])
+        assert early(at_once).reason is Reason.ACTION_TOO_FAST
+        assert late(at_once)[0, 5] == pytest.approx(late.start[5] + 0.4)
+        then = np.repeat(at_once, HORIZON, axis=0)
+        then[0] = 0.0
+        assert late(then).detail.startswith('row 1 ')
 
     # The shortest steps to these would have a joint move by more than its velocity limit allows,
     # backwards and forwards; in the last, the way within those bounds is barred half-way.
