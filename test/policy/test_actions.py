@@ -288,6 +288,15 @@ class TestRefusals:
             origin = expected_pose(origin, row, 'base', 'base')
             check_pose(arm.kinematics.pose(joints), origin)
 
+    @pytest.mark.parametrize('beyond', [0.01, 0.5])
+    def test_an_arm_outside_its_limits_is_not_led_back_unasked(self, beyond):
+        arm = Arm(tcp_spec())
+        start = arm.start.copy()
+        start[0] = arm.limits.position_max[0] + beyond
+        refusal = arm(np.zeros((1, 6)), start)
+        assert refusal.reason is Reason.ACTION_OUT_OF_REACH
+        assert refusal.detail.endswith('with shoulder_pan_joint at the limit')
+
     def test_the_first_row_has_the_time_from_the_observation_on_and_each_other_one_period(self):
         early, late = Arm(tcp_spec(rotation='tcp')), Arm(tcp_spec(rotation='tcp', offset_s=0.2))
         # The last joint turns by 0.4 rad, and can turn by 0.141 in one period.

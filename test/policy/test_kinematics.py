@@ -167,6 +167,8 @@ class TestWhereItCannot:
         assert solution.reached == (solution.left_m <= TOLERANCE_M
                                     and solution.left_rad <= TOLERANCE_RAD)
         assert solution.reached or size > TOLERANCE_M / 2
+        # The nearest that was met, not the last: steps at a singularity may lead away.
+        assert np.hypot(solution.left_m, solution.left_rad) <= size * (1.0 + 1e-6) + 1e-12
 
     def test_nothing_that_can_move_means_nothing_moves(self):
         kinematics = KINEMATICS['ur5e']

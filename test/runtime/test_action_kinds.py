@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 from physical_ai_bridge.contract.binding import bind
-from physical_ai_bridge.contract.bundle import ActionSpec, Manifest, ObservationSpec, Shaping
+from physical_ai_bridge.contract.bundle import (
+    ActionSpec,
+    ContactGuard,
+    Manifest,
+    ObservationSpec,
+    Shaping,
+    WrenchInput,
+)
 from physical_ai_bridge.contract.bundle_file import load_bundle
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.clock import Instant
@@ -52,9 +59,8 @@ def tcp_action(relative_to: str, frame: str) -> ActionSpec:
 
 def manifest_of(spec: ActionSpec, cell: Cell, **changes: Any) -> Manifest:
     """Return the manifest of a policy that sees the measured joints alone."""
-    return example_manifest(
-        action=spec, joints=cell.robot.joints,
-        observation=ObservationSpec(), shaping=Shaping(lookahead_s=0.14), **changes)
+    return example_manifest(action=spec, joints=cell.robot.joints, **{
+        'observation': ObservationSpec(), 'shaping': Shaping(lookahead_s=0.14), **changes})
 
 
 class Run:
@@ -177,9 +183,9 @@ class TestTasks:
     # Each instruction has a place of its own.
     GOALS = np.array([EXAMPLE_START + 0.05, EXAMPLE_START - 0.05])
 
-    def run(self, folder: Path) -> Run:
+    def run(self, folder: Path, **manifest: Any) -> Run:
         rows = np.repeat(self.GOALS[:, None], HORIZON, axis=1)
-        return Run(folder, self.SPEC, rows, tasks=self.TASKS)
+        return Run(folder, self.SPEC, rows, tasks=self.TASKS, **manifest)
 
     def test_nothing_moves_before_an_instruction_is_given(self, tmp_path):
         run = self.run(tmp_path)
@@ -207,6 +213,21 @@ class TestTasks:
         stopped = run.cycles(100)
         assert run.modes[Mode.STOPPED] > 0
         assert np.array_equal(run.cycles(50), stopped)
+
+    def test_after_an_unknown_instruction_the_contact_guard_proposes_nothing_either(
+            self, tmp_path):
+        guard = ContactGuard(sensor='wrist', force_n=20.0)
+        run = self.run(
+            tmp_path, shaping=Shaping(contact_guard=guard),
+            observation=ObservationSpec(wrenches={'wrist': WrenchInput(rate_hz=50.0)}))
+        loop = run.lockstep.loop
+        loop.set_task(self.TASKS[0])
+        run.cell.force_n = 30.0
+        run.cycles(40)
+        now = Instant(run.cell.now_ns, run.cell.now_ns)
+        assert loop.refresh(now.later(10_000_000)) is not None
+        loop.set_task('make coffee')
+        assert loop.refresh(now.later(20_000_000)) is None
 
     def test_what_was_inferred_for_another_instruction_is_dropped(self, tmp_path):
         run = self.run(tmp_path)
