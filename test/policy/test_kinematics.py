@@ -26,7 +26,7 @@ from transforms3d.axangles import mat2axangle
 ARMS = {'ur5e': (example_cell(), example_urdf(), EXAMPLE_START),
         'seven joints': (seven_joint_cell(), seven_joint_urdf(), SEVEN_JOINT_START)}
 KINEMATICS = {name: TcpKinematics.from_urdf(urdf, cell) for name, (cell, urdf, _) in ARMS.items()}
-# Stretched out and, on the UR5e, with its wrist singular as well.
+# The UR5e stretched out, with its wrist singular as well.
 STRETCHED = np.array([0.3, -1.2, 0.0, 0.4, 0.0, 0.1])
 
 
@@ -156,13 +156,15 @@ class TestWhereItCannot:
         assert solution.reached
         assert solution.joints[2] == SEVEN_JOINT_START[2]
 
-    @pytest.mark.parametrize('size', [1e-9, 1e-6, 1e-3, 0.1, 1.0, 1e6, 1e30])
-    def test_where_it_is_singular_joints_stay_finite_and_what_is_left_is_told(self, size):
+    @pytest.mark.parametrize('wrist_2', [0.0, 1.0])
+    @pytest.mark.parametrize('size', [1e-9, 1e-6, 2e-4, 1e-3, 0.1, 1.0, 1e6, 1e30])
+    def test_where_it_is_singular_joints_stay_finite_and_what_is_left_is_told(self, size, wrist_2):
         kinematics = KINEMATICS['ur5e']
-        here = kinematics.pose(STRETCHED)
+        start = np.array([*STRETCHED[:4], wrist_2, STRETCHED[5]])
+        here = kinematics.pose(start)
         out = here.translation / np.linalg.norm(here.translation)
         solution = kinematics.solve(
-            Pose(here.rotation, here.translation + size * out), STRETCHED, *bounds(example_cell()))
+            Pose(here.rotation, here.translation + size * out), start, *bounds(example_cell()))
         assert np.isfinite(solution.joints).all()
         assert solution.reached == (solution.left_m <= TOLERANCE_M
                                     and solution.left_rad <= TOLERANCE_RAD)
