@@ -22,6 +22,7 @@ CORE = [
     'pydantic>=2.6,<3',  # validates cell files and bundle manifests
     'ruckig>=0.19.4,<1',  # jerk-limited braking
     'pin>=4,<5',  # pinocchio: kinematics of the robot's URDF
+    'transforms3d>=0.4.2,<0.5',  # rotations of tcp deltas, from axis and angle
     'coal>=3.0.3,<4',  # distances between the robot's parts, and to what it keeps out of
     'rich>=13.7,<16',  # live status line and tables
     'rosbags>=0.11.9,<0.12',  # bags and CDR without a ROS installation

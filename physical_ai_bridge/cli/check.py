@@ -18,8 +18,13 @@ from physical_ai_bridge.contract.bundle import (
 )
 from physical_ai_bridge.contract.bundle_file import load_bundle, load_manifest, MANIFEST
 from physical_ai_bridge.contract.cell import Cell
-from physical_ai_bridge.contract.cell_file import cell_digest, load_cell
-from physical_ai_bridge.contract.errors import ContractError, Problem
+from physical_ai_bridge.contract.cell_file import (
+    cell_digest,
+    load_cell,
+    ROBOT_DESCRIPTION,
+    urdf_path,
+)
+from physical_ai_bridge.contract.errors import ContractError, Problem, SetupError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +131,26 @@ def _check_binding(
         report.add('binding', '', error.problems)
         return
     report.add('binding', _described(binding), ())
+    if manifest.action.kind == 'tcp_deltas':
+        _check_kinematics(binding, args.cell, report)
+
+
+def _check_kinematics(binding: Binding, cell_path: Path, report: _Report) -> None:
+    from physical_ai_bridge.policy.actions import kinematics_for
+    cell = binding.cell
+    urdf = urdf_path(cell, cell_path)
+    if urdf is None:
+        report.skip('kinematics', f'the URDF comes from {ROBOT_DESCRIPTION}, which only a running '
+                    'cell has; the policy node checks it when it is configured')
+        return
+    try:
+        kinematics_for(binding, lambda: urdf.read_bytes().decode())
+    except SetupError as error:
+        found, _, write = str(error).partition('; ')
+        report.add('kinematics', '', [Problem(str(cell_path), 'robot', found, write)])
+    else:
+        report.add('kinematics', f'{cell.robot.tcp_frame} can be led to a pose in '
+                   f'{cell.robot.base_frame}', ())
 
 
 def _described(binding: Binding) -> str:
@@ -138,9 +163,26 @@ def _described(binding: Binding) -> str:
         parts.append(f'camera {name} {camera.width}x{camera.height} {camera.encoding} to '
                      f'{image.width}x{image.height}x{image.channels}')
     parts += [f'wrench {name}' for name in manifest.observation.wrenches]
-    parts.append(f'{manifest.action.horizon} points every {manifest.action.period_s:g} s at '
-                 f'{manifest.rate_hz:g} Hz')
+    parts.append(f'{manifest.action.horizon} rows of {_meaning(binding)} every '
+                 f'{manifest.action.period_s:g} s at {manifest.rate_hz:g} Hz')
+    if manifest.tasks:
+        parts.append(f'{len(manifest.tasks)} '
+                     f'{"instruction" if len(manifest.tasks) == 1 else "instructions"}')
     return '; '.join(parts)
+
+
+def _meaning(binding: Binding) -> str:
+    """Say what a row of actions is, with its units and frames."""
+    action, robot = binding.manifest.action, binding.cell.robot
+    frames = {'base': robot.base_frame, 'tcp': robot.tcp_frame}
+    words = {
+        'joint_positions': 'joint positions (rad)', 'joint_deltas': 'joint deltas (rad)',
+        'joint_velocities': 'joint velocities (rad/s)',
+        'tcp_deltas': f'tcp deltas (m in {frames.get(action.translation_frame)}, rad about the '
+                      f'axes of {frames.get(action.rotation_frame)})'}
+    since = {None: '', 'reference': ' from the reference', 'state': ' from the measured joints',
+             'previous': ' from the row before'}
+    return f'{words[action.kind]}{since[action.relative_to]}'
 
 
 def _check_model(bundle: Bundle, report: _Report) -> None:

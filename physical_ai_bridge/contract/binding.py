@@ -12,6 +12,9 @@ from physical_ai_bridge.contract.cell import Camera, Cell
 from physical_ai_bridge.contract.errors import BindingError, Problem
 from physical_ai_bridge.contract.fields import Complaint
 
+# A pose of the tcp has this many degrees of freedom.
+_POSE = 6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Binding:
@@ -120,6 +123,16 @@ def _channels(camera: Camera) -> int | None:
 def _action_mismatches(cell: Cell, manifest: Manifest) -> list[Complaint]:
     found = []
     action, shaping = manifest.action, manifest.shaping
+    joints, robot = len(manifest.joints), cell.robot
+    if action.kind == 'tcp_deltas' and joints < _POSE:
+        found.append(('action.kind', f'found {action.kind}, but the arm has {joints} joints, and '
+                      f'a pose of the tcp takes {_POSE}',
+                      'use a bundle whose action.kind is joint_positions, joint_deltas or '
+                      'joint_velocities'))
+    if action.kind == 'tcp_deltas' and robot.tcp_frame == robot.base_frame:
+        found.append(('action.kind', f"found {action.kind}, but the cell's tcp_frame is its "
+                      f'base_frame, {robot.base_frame}, which no joint moves',
+                      'write in robot.tcp_frame of the cell file the frame that the policy moves'))
     chunk_s = action.offset_s + (action.horizon - 1) * action.period_s
     # While the last chunk is being replaced, the supervisor still takes a step along it.
     needed_s = (1.0 / manifest.rate_hz + shaping.lookahead_s + cell.controller.latency_s
@@ -143,7 +156,8 @@ def _rate_mismatches(cell: Cell, manifest: Manifest) -> list[Complaint]:
     found = []
     sensors = cell.sensors
     needs: list[tuple[str, float, float, float]] = []
-    if manifest.observation.state or manifest.observation.reference:
+    spec = manifest.observation
+    if spec.state or spec.reference or manifest.action.is_relative:
         joints = sensors.joint_states
         needs.append(('joint_states', joints.rate_hz, joints.max_age_s, manifest.rate_hz))
     for name in manifest.observation.images:

@@ -8,12 +8,16 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from physical_ai_bridge.contract.action import ActionSpec
 from physical_ai_bridge.contract.errors import Problem
 from physical_ai_bridge.contract.fields import check_fields, Quantity, STRICT, Text
 
 Count = Annotated[int, Quantity('', at_least=1)]
 Seconds = Annotated[float, Quantity('s', above=0.0)]
 Hertz = Annotated[float, Quantity('Hz', above=0.0)]
+
+# Of the low-pass's lag, how much must be made up for where chunks begin at what lags.
+_LEAST_SHARE_OF_LAG = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +64,6 @@ class ObservationSpec:
     reference: bool = False
     wrenches: dict[str, WrenchInput] = field(default_factory=dict)
     max_skew_s: Seconds = 0.05
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionSpec:
-    """
-    The chunk: ``action``, float32 (horizon, N).
-
-    Row k is meant for ``offset_s + k * period_s`` after the observation.
-    """
-
-    kind: Literal['joint_positions']
-    horizon: Count
-    period_s: Seconds
-    offset_s: Annotated[float, Quantity('s', at_least=0.0)] = 0.0
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
@@ -142,7 +128,7 @@ class Manifest:
     action: ActionSpec
     shaping: Shaping
     files: dict[str, BundleFile]
-    tasks: tuple[str, ...] = ()
+    tasks: Annotated[tuple[str, ...], Text('an instruction in words')] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     __pydantic_config__ = STRICT
 
@@ -150,14 +136,25 @@ class Manifest:
         extra = []
         if not self.joints or len(set(self.joints)) != len(self.joints):
             extra.append(('joints', f'found {list(self.joints)}', 'write each joint once'))
+        if len(set(self.tasks)) != len(self.tasks):
+            extra.append(('tasks', f'found {list(self.tasks)}', 'write each instruction once'))
         if 'model.onnx' not in self.files:
             extra.append(('files.model.onnx', 'missing', 'write its sha256 and bytes'))
         guard = self.shaping.contact_guard
         if guard is not None and guard.sensor not in self.observation.wrenches:
             extra.append(('shaping.contact_guard.sensor', f'found {guard.sensor!r}',
                           'write a sensor that observation.wrenches lists'))
+        bandwidth, lookahead = self.shaping.bandwidth_rad_s, self.shaping.lookahead_s
+        # Multiplied out, here and below: a 0 has its own complaint and must not divide.
+        if (self.action.counts_from_reference
+                and bandwidth * lookahead < _LEAST_SHARE_OF_LAG * 3.0):
+            extra.append((
+                'shaping.lookahead_s', f'found {lookahead:g}, but {self.action.kind} count from a '
+                f'reference that lags by 3 / bandwidth_rad_s, {3.0 / max(bandwidth, 1e-9):.3g} s: '
+                'motion would be slower than the policy says',
+                'write 3 / bandwidth_rad_s - 0.01, or have the graph add the reference itself and '
+                'return joint_positions'))
         chunk_s = self.action.offset_s + (self.action.horizon - 1) * self.action.period_s
-        # Multiplied out: a rate of 0 has its own complaint and must not divide here.
         if self.rate_hz * (chunk_s - self.shaping.lookahead_s) <= 1.0 and self.rate_hz > 0.0:
             extra.append(('action.horizon', f'found a chunk of {chunk_s:g} s',
                           'write one longer than shaping.lookahead_s + 1 / rate_hz'))
@@ -211,9 +208,16 @@ def input_tensors(manifest: Manifest) -> dict[str, Tensor]:
     return wanted
 
 
+def action_columns(manifest: Manifest) -> tuple[str, ...]:
+    """Return what each of the arm's columns of an action row is for."""
+    if manifest.action.kind == 'tcp_deltas':
+        return ('x', 'y', 'z', 'rx', 'ry', 'rz')
+    return manifest.joints
+
+
 def output_tensors(manifest: Manifest) -> dict[str, Tensor]:
     """Return the outputs, by name, that the manifest's model must have."""
-    return {'action': Tensor('float32', (manifest.action.horizon, len(manifest.joints)))}
+    return {'action': Tensor('float32', (manifest.action.horizon, len(action_columns(manifest))))}
 
 
 def compare_tensors(

@@ -77,6 +77,9 @@ def write_manifest(folder: str | Path, manifest: Manifest) -> Bundle:
     manifest = replace(manifest, files=describe_files(folder))
     values = asdict(manifest)
     values['provenance'] = _sorted(values['provenance'])
+    # Keys that the kind of action does not have are not there, rather than null.
+    values['action'] = {key: value for key, value in values['action'].items()
+                        if value is not None}
     try:
         text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
     except (TypeError, ValueError) as error:

@@ -44,6 +44,11 @@ class Reason(str, Enum):
     DEADLINE_MISSED = 'DEADLINE_MISSED', 'an inference took longer than its deadline'
     ACTION_MALFORMED = 'ACTION_MALFORMED', 'the model returned something not finite'
     INFERENCE_FAILED = 'INFERENCE_FAILED', 'the model raised an error'
+    ACTION_OUT_OF_REACH = 'ACTION_OUT_OF_REACH', 'no joints within limits lead the tcp to a pose'
+    ACTION_TOO_FAST = 'ACTION_TOO_FAST', (
+        'a pose of the tcp asks more of a joint than its velocity limit: too far, or near a '
+        'singularity')
+    TASK_CHANGED = 'TASK_CHANGED', 'the instruction was changed while the model ran'
 
     # Proposals that the supervisor drops.
     PROPOSAL_EMPTY = 'PROPOSAL_EMPTY', 'the proposal has no points'

@@ -81,6 +81,8 @@ def observation_payload(outcome: Observation | Refusal) -> bytes:
         array = np.ascontiguousarray(outcome.inputs[name])
         digest.update(f'{name} {array.dtype} {array.shape}'.encode())
         digest.update(array.tobytes())
+    if outcome.anchor is not None:
+        digest.update(outcome.anchor.tobytes())
     return outcome_bytes({'stamp_ns': outcome.stamp_ns, 'inputs': digest.hexdigest()}, None)
 
 

@@ -31,8 +31,10 @@ from physical_ai_bridge.nodes.journaling import (
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.policy_report import PolicyReport
+from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.threads import NodeThread
 from physical_ai_bridge.observation.builder import Observation
+from physical_ai_bridge.policy.actions import kinematics_for
 from physical_ai_bridge.policy.errors import InferenceError
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
 from physical_ai_bridge.policy.providers import DEFAULT_PROVIDERS
@@ -109,7 +111,8 @@ class PolicyNode(ManagedNode):
         for warning in self._policy.warnings:
             self.get_logger().warning(warning)
         self._journal = open_journal(settings.text('journal'))
-        self._loop = PolicyLoop(self._binding)
+        self._loop = PolicyLoop(self._binding, kinematics_for(
+            self._binding, partial(robot_description, self, loaded)))
         self._make_topics()
         self.get_logger().info(
             f'{bundle.manifest.name} runs on {self._policy.provider}, bundle {bundle.digest[:12]}')
@@ -227,6 +230,8 @@ class PolicyNode(ManagedNode):
         refusal = self._loop.set_task(instruction)
         if refusal is not None:
             self.get_logger().warning(str(refusal))
+        else:
+            self.get_logger().info(f'the instruction is now {instruction!r}')
 
     def _wake_when_due(self, now: Instant) -> None:
         if self._loop.due(now):
@@ -289,11 +294,12 @@ class PolicyNode(ManagedNode):
             level, message = self._report.headline(cameras)
             values = self._report.values(now)
             values.update(refusal_values(self._loop.refusals))
-            last = self._loop.last_refusal
+            last, task = self._loop.last_refusal, self._loop.task
         values['last_refusal'] = '' if last is None else str(last)
         for refusal in cameras:
             values.setdefault(f'refused.{refusal.reason}', 1)
             self.get_logger().warning(str(refusal), throttle_duration_sec=10.0)
+        values['task'] = task or ''
         values['provider'] = self._policy.provider
         values['bundle'] = self._binding.manifest.name
         values['bundle_digest'] = self._binding.bundle_digest

@@ -30,12 +30,15 @@ class Observation:
 
     ``inputs`` has the arrays that ``contract.bundle.input_tensors(manifest)`` names; they are
     read-only. ``ages_s`` says for each input from a sensor how old the sample that it shows was
-    when the observation was built.
+    when the observation was built. ``anchor`` is what relative actions count from: joint positions
+    (N,) float64, in the manifest's order, as the controller was executing them or, with
+    ``relative_to: state``, as they were measured; None where actions are absolute.
     """
 
     stamp_ns: int
     inputs: Mapping[str, np.ndarray]
     ages_s: Mapping[str, float]
+    anchor: np.ndarray | None = None
 
 
 class ObservationBuilder:
@@ -60,6 +63,7 @@ class ObservationBuilder:
     def __init__(self, binding: Binding) -> None:
         self._manifest = manifest = binding.manifest
         self._spec = spec = manifest.observation
+        self._action = manifest.action
         sensors = binding.cell.sensors
         joints = sensors.joint_states
         self._cameras = {name: sensors.cameras[name] for name in spec.images}
@@ -137,6 +141,11 @@ class ObservationBuilder:
         self._task_detail = f"{instruction!r} is not among the bundle's: {listed}"
         return Refusal(Reason.TASK_UNKNOWN, self._task_detail)
 
+    @property
+    def task(self) -> int | None:
+        """The index of the instruction in force among the bundle's, None where there is none."""
+        return self._task
+
     def clear(self) -> None:
         """Forget every sample and command, as when time is set back or the robot was moved."""
         for stream in (self._joints, self._commands, *self._wrenches.values(),
@@ -163,13 +172,18 @@ class ObservationBuilder:
         if stamp_ns is None:
             stamp_ns = self._joint_rule.check_newest(None, now)
         found: dict[str, _Input] = {}
-        if self._spec.state or self._spec.reference:
+        anchor = None
+        if self._spec.state or self._spec.reference or self._action.is_relative:
             joints_ns, joints = self._joint_rule.held(self._joints, stamp_ns, now)
-            position = self._columns.pick(joints)
+            anchor = measured = self._columns.pick(joints)
             if self._spec.state:
-                found['observation.state'] = position, joints_ns
-            if self._spec.reference:
-                found['observation.reference'] = self._reference(stamp_ns, position, joints_ns)
+                found['observation.state'] = measured.astype(np.float32), joints_ns
+            if self._spec.reference or self._action.counts_from_reference:
+                reference, shown, reference_ns = self._reference(stamp_ns, measured, joints_ns)
+                anchor = reference if self._action.counts_from_reference else measured
+                if self._spec.reference:
+                    found['observation.reference'] = shown, reference_ns
+            anchor.flags.writeable = False
         for name, wrench in self._spec.wrenches.items():
             found[f'observation.wrench.{name}'] = self._wrench(name, wrench, stamp_ns, now)
         if self._manifest.tasks:
@@ -185,7 +199,8 @@ class ObservationBuilder:
             stamp_ns,
             {name: found[name][0] for name in self._order},
             {name: (now.ros_ns - found[name][1]) / NS_PER_S
-             for name in self._order if found[name][1] is not None})
+             for name in self._order if found[name][1] is not None},
+            anchor if self._action.is_relative else None)
 
     def _check_frames(self, now: Instant) -> None:
         stamps = {name: self._frame_rules[name].check_newest(self._frames[name].newest_ns, now)
@@ -199,22 +214,26 @@ class ObservationBuilder:
                 Reason.IMAGE_SKEWED, f'camera {oldest} is {in_seconds(skew_ns)} s behind camera '
                 f'{newest}, max_skew_s is {self._spec.max_skew_s:g}')
 
-    def _reference(self, stamp_ns: int, position: np.ndarray, joints_ns: int) -> _Input:
-        reference = np.zeros((2, len(position)), np.float32)
-        reference[0] = position
+    def _reference(
+            self, stamp_ns: int, measured: np.ndarray, joints_ns: int,
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return the reference's position (N,), the input that shows it, and its stamp."""
+        shown = np.zeros((2, len(measured)), np.float32)
+        shown[0] = measured
         begun = self._commands.at(stamp_ns)
         if begun is None:
-            return reference, joints_ns
+            return measured, shown, joints_ns
         command_ns, command = begun
         motion = command.at(stamp_ns)
         columns = [command.joint_names.index(name) for name in self._manifest.joints]
+        position = motion.position[columns]
         with np.errstate(over='ignore'):
-            reference[0] = motion.position[columns]
-            reference[1] = motion.velocity[columns]
-        if not np.isfinite(reference).all():
+            shown[0] = position
+            shown[1] = motion.velocity[columns]
+        if not np.isfinite(shown).all():
             raise RefusedError(
                 Reason.JOINTS_MALFORMED, 'the command that the controller executes is not finite')
-        return reference, command_ns
+        return position, shown, command_ns
 
     def _wrench(self, name: str, wanted: WrenchInput, stamp_ns: int, now: Instant) -> _Input:
         rule, stream = self._wrench_rules[name], self._wrenches[name]

@@ -34,7 +34,7 @@ class JointColumns:
         return known
 
     def pick(self, sample: JointSample) -> np.ndarray:
-        """Return the joints' positions, float32 (N,), or refuse the joint state."""
+        """Return the joints' positions, float64 (N,), or refuse the joint state."""
         columns = self._known.get(sample.names)
         if columns is None:
             columns = self._find(sample.names)
@@ -42,10 +42,12 @@ class JointColumns:
             raise RefusedError(
                 Reason.JOINTS_MALFORMED, f'a joint state has {len(sample.names)} names and '
                 f'{len(sample.position)} positions')
+        position = sample.position[list(columns)].astype(np.float64)
+        # What a model would see as infinite is not finite here.
         with np.errstate(over='ignore'):
-            position = sample.position[list(columns)].astype(np.float32)
-        if not np.isfinite(position).all():
-            bad = [self._joints[at] for at in np.flatnonzero(~np.isfinite(position))]
+            finite = np.isfinite(position.astype(np.float32))
+        if not finite.all():
+            bad = [self._joints[at] for at in np.flatnonzero(~finite)]
             raise RefusedError(
                 Reason.JOINTS_MALFORMED, f'the position of {", ".join(bad)} is not finite')
         return position

@@ -17,13 +17,13 @@ class PlacedChunk:
     """
     A chunk with its place on the clock.
 
-    ``actions`` (horizon, N) float64 in the cell's joint order; row k is for
+    ``positions`` (horizon, N) float64 of the cell's joints, in its order; row k is for
     ``observation_ns + offset + k * period``. From ``takes_over_ns`` on it is faded in.
     """
 
     observation_ns: int
     takes_over_ns: int
-    actions: np.ndarray
+    positions: np.ndarray
 
 
 class ChunkBuffer:
@@ -82,4 +82,5 @@ class ChunkBuffer:
         low = np.minimum(row.astype(np.int64), max(self._horizon - 2, 0))
         high = np.minimum(low + 1, self._horizon - 1)
         share = (row - low)[:, None]
-        return (1.0 - share) * chunk.actions[low] + share * chunk.actions[high]
+        # Between rows that are equal it is what they are, to the bit: a chunk that holds, holds.
+        return chunk.positions[low] + share * (chunk.positions[high] - chunk.positions[low])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from physical_ai_bridge.contract.bundle import (
+    action_columns,
     Bundle,
     compare_tensors,
     input_tensors,
@@ -165,7 +166,7 @@ class OnnxPolicy:
 
     def infer(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """
-        Return the action chunk, float32 (horizon, N), for one observation.
+        Return the action chunk, float32 (horizon, W), for one observation.
 
         Raises
         ------
@@ -184,10 +185,10 @@ class OnnxPolicy:
             raise InferenceError(Reason.ACTION_MALFORMED, f'the model returned {actions.dtype} '
                                  f'{list(actions.shape)}, the manifest says {self._chunk}')
         if not np.isfinite(actions).all():
-            row, joint = np.argwhere(~np.isfinite(actions))[0]
+            row, column = np.argwhere(~np.isfinite(actions))[0]
             raise InferenceError(
-                Reason.ACTION_MALFORMED, f'row {row} of the chunk has {actions[row, joint]} for '
-                f'{self.manifest.joints[joint]}')
+                Reason.ACTION_MALFORMED, f'row {row} of the chunk has {actions[row, column]} for '
+                f'{action_columns(self.manifest)[column]}')
         if self._deadline_s is not None and taken_s > self._deadline_s:
             raise InferenceError(
                 Reason.DEADLINE_MISSED, f'the inference took {taken_s * 1e3:.1f} ms, '

@@ -18,8 +18,9 @@ class Policy(Protocol):
 
     def infer(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """
-        Return the action chunk, float32 (horizon, N), for one observation.
+        Return the action chunk, float32 (horizon, W), for one observation.
 
         ``inputs`` are the arrays that ``contract.bundle.input_tensors(manifest)`` names. May
-        block; may be called from any one thread at a time. N joints in the manifest's order.
+        block; may be called from any one thread at a time. The columns are those that
+        ``contract.bundle.action_columns(manifest)`` names, in that order.
         """

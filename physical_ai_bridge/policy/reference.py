@@ -12,8 +12,13 @@ from physical_ai_bridge.contract.trajectory import JointMotion, Trajectory
 STEP_S = 0.01
 STEP_NS = seconds_to_ns(STEP_S)
 # Shaped motion keeps this far inside the limits, so that the supervisor need not touch it.
-_SHARE_OF_LIMITS = 0.9
+SHARE_OF_LIMITS = 0.9
 _POSITION_MARGIN_RAD = 0.02
+
+
+def position_bounds(limits: LimitArrays) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest joint positions, (N,) each, that shaped motion has."""
+    return limits.position_min + _POSITION_MARGIN_RAD, limits.position_max - _POSITION_MARGIN_RAD
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +46,10 @@ class ReferenceShaper:
         The trajectory is stamped ``stamp_ns`` and has M + 1 knots, 10 ms apart.
         """
         steps, joints = target.shape
-        low = self.limits.position_min + _POSITION_MARGIN_RAD
-        high = self.limits.position_max - _POSITION_MARGIN_RAD
-        target = np.clip(target, low, high)
-        v_max = _SHARE_OF_LIMITS * self.limits.velocity
-        a_max = _SHARE_OF_LIMITS * self.limits.acceleration
-        j_max = _SHARE_OF_LIMITS * self.limits.jerk
+        target = np.clip(target, *position_bounds(self.limits))
+        v_max = SHARE_OF_LIMITS * self.limits.velocity
+        a_max = SHARE_OF_LIMITS * self.limits.acceleration
+        j_max = SHARE_OF_LIMITS * self.limits.jerk
         k2, k1, k0 = (3.0 * self.bandwidth_rad_s, 3.0 * self.bandwidth_rad_s**2,
                       self.bandwidth_rad_s**3)
         positions, velocities = np.empty((steps + 1, joints)), np.empty((steps + 1, joints))

@@ -12,6 +12,7 @@ from physical_ai_bridge.contract.reasons import Refusal
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.observation.builder import Observation
 from physical_ai_bridge.policy.errors import InferenceError
+from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.policy.protocol import Policy
 from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
@@ -44,11 +45,12 @@ class Lockstep:
     def __init__(
             self, binding: Binding, policy: Policy, cell: CellPort, *,
             robot: RobotModel, latency_ns: Callable[[], int], observer: Observer | None = None,
+            kinematics: TcpKinematics | None = None,
     ) -> None:
         self._policy, self._cell = policy, cell
         self._latency_ns, self._observer = latency_ns, observer
         self._cycle_ns = seconds_to_ns(1.0 / binding.cell.safety.tick_rate_hz)
-        self.loop = PolicyLoop(binding)
+        self.loop = PolicyLoop(binding, kinematics)
         self.supervisor = Supervisor(binding.cell, robot)
         self._inference: _Inference | None = None
         self._start()

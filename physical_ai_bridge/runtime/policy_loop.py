@@ -12,7 +12,9 @@ from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import ImageSample, JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.observation.builder import Observation, ObservationBuilder
+from physical_ai_bridge.policy.actions import ActionDecoder
 from physical_ai_bridge.policy.chunks import ChunkBuffer, PlacedChunk
+from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.policy.reference import ReferenceShaper, STEP_NS
 
 # A camera may run faster than the policy; a frame this much of a period after the last is taken.
@@ -34,8 +36,10 @@ class PolicyLoop:
     come out are stamped with their observation's time.
     """
 
-    def __init__(self, binding: Binding) -> None:
+    def __init__(self, binding: Binding, kinematics: TcpKinematics | None = None) -> None:
+        """Take a binding and what ``policy.actions.kinematics_for`` returns for it."""
         self._binding = binding
+        self._decoder = ActionDecoder(binding, kinematics)
         shaping = binding.manifest.shaping
         self._shaper = ReferenceShaper(shaping.bandwidth_rad_s, limit_arrays(binding.cell))
         self._lookahead_ns = seconds_to_ns(shaping.lookahead_s)
@@ -94,8 +98,22 @@ class PolicyLoop:
         self._count(self._builder.push_command(command))
 
     def set_task(self, instruction: str) -> Refusal | None:
-        """Choose among the bundle's instructions."""
-        return self._count(self._builder.set_task(instruction))
+        """
+        Choose among the bundle's instructions.
+
+        One that it does not list leaves it without any: nothing more is proposed until one is
+        chosen, and what was inferred for another is dropped.
+        """
+        refusal = self._count(self._builder.set_task(instruction))
+        if refusal is not None and self._binding.manifest.tasks:
+            self._chunks.clear()
+        return refusal
+
+    @property
+    def task(self) -> str | None:
+        """The instruction in force; None where there is none."""
+        index = self._builder.task
+        return None if index is None else self._binding.manifest.tasks[index]
 
     def due(self, now: Instant) -> bool:
         """Tell whether there is something new to infer on."""
@@ -120,11 +138,17 @@ class PolicyLoop:
             self, observation: Observation, actions: np.ndarray, now: Instant,
     ) -> Trajectory | Refusal:
         """Place a chunk on the clock, blend it in, and shape the proposal that follows it."""
-        if not np.isfinite(actions).all():
-            return self.refuse(Refusal(Reason.ACTION_MALFORMED, 'the chunk is not finite'))
+        task = observation.inputs.get('task')
+        if task is not None and int(task) != self._builder.task:
+            return self.refuse(Refusal(
+                Reason.TASK_CHANGED,
+                f'the chunk is for {self._binding.manifest.tasks[int(task)]!r}; the instruction '
+                f'is now {repr(self.task) if self.task else "none that the bundle lists"}'))
+        positions = self._decoder.joint_positions(actions, observation.anchor)
+        if isinstance(positions, Refusal):
+            return self.refuse(positions)
         begin_ns = self._begin_ns(now)
-        chunk = PlacedChunk(observation.stamp_ns, begin_ns,
-                            actions[:, self._binding.cell_from_model].astype(np.float64))
+        chunk = PlacedChunk(observation.stamp_ns, begin_ns, positions)
         newest = self._chunks.newest
         if newest is not None and newest.observation_ns > now.ros_ns:
             self._chunks.clear()  # ROS time went back

@@ -12,13 +12,15 @@ from physical_ai_bridge.contract.binding import bind, Binding
 from physical_ai_bridge.contract.bundle_file import load_bundle, load_manifest
 from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.clock import seconds_to_ns
+from physical_ai_bridge.policy.actions import kinematics_for
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
 from physical_ai_bridge.policy.protocol import Policy
 from physical_ai_bridge.runtime.lockstep import Lockstep
 from physical_ai_bridge.safety.decision import Mode
 from physical_ai_bridge.simulation.cell import MujocoCell
-from physical_ai_bridge.simulation.teacher import Teacher
+from physical_ai_bridge.simulation.teacher import Teacher, with_joint_positions
 from physical_ai_bridge.simulation.workers import in_workers
+from physical_ai_bridge.simulation.world import urdf_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,8 @@ def run_episode(
     rng = np.random.default_rng([seed, 2])
     lockstep = Lockstep(
         binding, policy, cell, robot=cell.robot_model,
-        latency_ns=lambda: seconds_to_ns(float(rng.uniform(latency.least_s, latency.most_s))))
+        latency_ns=lambda: seconds_to_ns(float(rng.uniform(latency.least_s, latency.most_s))),
+        kinematics=kinematics_for(binding, lambda: urdf_path().read_text(encoding='utf-8')))
     ticks: Counter[Mode] = Counter()
     stop_reason = None
     while not (cell.episode.done or given_up()) and stop_reason is None:
@@ -158,7 +161,7 @@ class _Kept:
         cell_file = load_cell(job.cell_file)
         cell = MujocoCell(cell_file, brightness=job.brightness)
         if job.teacher:
-            manifest = load_manifest(job.bundle)
+            manifest = with_joint_positions(load_manifest(job.bundle))
             return cell, bind(cell_file, manifest), Teacher(manifest, cell)
         bundle = load_bundle(job.bundle)
         binding = bind(cell_file, bundle.manifest, bundle_digest=bundle.digest,

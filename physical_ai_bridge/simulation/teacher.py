@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import radians
 
 import numpy as np
-from physical_ai_bridge.contract.bundle import Manifest
+from physical_ai_bridge.contract.bundle import ActionSpec, Manifest
 from physical_ai_bridge.simulation.cell import MujocoCell
 from physical_ai_bridge.simulation.episode import downward, SocketPose, TIP_M
 from physical_ai_bridge.simulation.kinematics import ArmKinematics
@@ -73,6 +74,14 @@ class Teacher:
                     joints, rotation, tip - TIP_M * rotation[:, 2], iterations=3, tolerance=1e-7)
             chunk[k] = joints
         return chunk
+
+
+def with_joint_positions(manifest: Manifest) -> Manifest:
+    """Return the manifest of a teacher in the place of its model: its rows are positions."""
+    action = manifest.action
+    return replace(manifest, action=ActionSpec(
+        kind='joint_positions', horizon=action.horizon, period_s=action.period_s,
+        offset_s=action.offset_s))
 
 
 def funnel_step(

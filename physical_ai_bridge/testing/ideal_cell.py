@@ -14,14 +14,18 @@ class IdealCell:
     """
     A CellPort for tests of the loop itself.
 
-    ``force_n`` is what its force sensors feel, ``blind`` names cameras that send nothing, and
-    ``commands`` is everything that was executed. All streams run at the rates of the cell file.
+    It stands at ``start`` (N,), or else at zero. ``force_n`` is what its force sensors feel,
+    ``blind`` names cameras that send nothing, ``sag`` (N,) is how far the joints that are measured
+    are from those that are commanded, and ``commands`` is everything that was executed. All
+    streams run at the rates of the cell file.
     """
 
-    def __init__(self, cell: Cell, now_ns: int = 1_800_000_000_000_000_000) -> None:
+    def __init__(self, cell: Cell, now_ns: int = 1_800_000_000_000_000_000,
+                 start: np.ndarray | None = None) -> None:
         self._cell = cell
         self._now_ns = now_ns
-        self._position = np.zeros(len(cell.robot.joints))
+        self._position = np.zeros(len(cell.robot.joints)) if start is None else np.array(start)
+        self.sag = np.zeros(len(cell.robot.joints))
         self._frame_at = dict.fromkeys(cell.sensors.cameras, now_ns)
         self.force_n = 0.0
         self.blind: set[str] = set()
@@ -45,7 +49,7 @@ class IdealCell:
         end_ns = self._now_ns + duration_ns
         sensors = self._cell.sensors
         joints = tuple(
-            JointSample(at, self._cell.robot.joints, self.position_at(at))
+            JointSample(at, self._cell.robot.joints, self.position_at(at) + self.sag)
             for at in self._stamps(sensors.joint_states.rate_hz, end_ns))
         wrenches = {name: tuple(
             WrenchSample(at, np.array([0.0, 0.0, -self.force_n]), np.zeros(3))

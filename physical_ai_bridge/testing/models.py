@@ -79,3 +79,38 @@ def write_linear_bundle(
         folder: Path, manifest: Manifest, *, offset_rad: float | np.ndarray = 0.0) -> Bundle:
     """Write a real bundle whose model is ``linear_model_bytes``."""
     return write_bundle(folder, manifest, linear_model_bytes(manifest, offset_rad=offset_rad))
+
+
+def constant_model_bytes(manifest: Manifest, rows: float | np.ndarray) -> bytes:
+    """
+    Return an ONNX model whose ``action`` is always ``rows``, in the units of the action's kind.
+
+    ``rows`` is a number, or anything that broadcasts to (horizon, W); with a first dimension more,
+    one for each of the manifest's tasks, the input ``task`` chooses. Every other input is declared
+    and not used.
+    """
+    from onnx import checker, helper, numpy_helper, TensorProto
+
+    kinds = {'uint8': TensorProto.UINT8, 'float32': TensorProto.FLOAT, 'int64': TensorProto.INT64}
+    (action, tensor), = output_tensors(manifest).items()
+    by_task = np.ndim(rows) == 3
+    shape = (len(rows), *tensor.shape) if by_task else tensor.shape
+    constant = numpy_helper.from_array(
+        np.ascontiguousarray(np.broadcast_to(rows, shape), dtype=np.float32), 'rows')
+    node = (helper.make_node('Gather', ['rows', 'task'], [action], axis=0) if by_task
+            else helper.make_node('Identity', ['rows'], [action]))
+    graph = helper.make_graph(
+        [node], 'constant',
+        [helper.make_tensor_value_info(name, kinds[wanted.dtype], wanted.shape)
+         for name, wanted in input_tensors(manifest).items()],
+        [helper.make_tensor_value_info(action, kinds[tensor.dtype], tensor.shape)],
+        initializer=[constant])
+    model = helper.make_model(
+        graph, ir_version=9, opset_imports=[helper.make_opsetid('', 17)])
+    checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def write_constant_bundle(folder: Path, manifest: Manifest, rows: float | np.ndarray) -> Bundle:
+    """Write a real bundle whose model is ``constant_model_bytes``."""
+    return write_bundle(folder, manifest, constant_model_bytes(manifest, rows))

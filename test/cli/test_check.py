@@ -6,7 +6,7 @@ from dataclasses import replace
 import json
 
 from physical_ai_bridge.cli import main
-from physical_ai_bridge.contract.bundle import Tensor
+from physical_ai_bridge.contract.bundle import ActionSpec, Tensor
 from physical_ai_bridge.contract.bundle_file import load_manifest, write_manifest
 from physical_ai_bridge.testing.contracts import example_manifest, JOINTS
 import pytest
@@ -48,6 +48,42 @@ def test_another_joint_order_fits_and_is_said(check, make_bundle):
     status, text, _ = check(make_bundle(example_manifest(joints=JOINTS[::-1])))
     assert status == 0
     assert '6 joints, reordered' in text
+
+
+class TestTcpDeltas:
+
+    @pytest.fixture
+    def bundle(self, make_bundle):
+        return make_bundle(example_manifest(tasks=('insert', 'pull'), action=ActionSpec(
+            kind='tcp_deltas', horizon=16, period_s=0.05, relative_to='state',
+            translation_frame='base', rotation_frame='tcp')))
+
+    def test_say_what_a_row_means(self, check, bundle):
+        status, text, answer = check(bundle)
+        assert status == 0
+        assert ('16 rows of tcp deltas (m in base_link, rad about the axes of tool0) from the '
+                'measured joints every 0.05 s') in text
+        assert '2 instructions' in text
+        assert 'tool0 can be led to a pose in base_link' in text
+        assert [each['name'] for each in answer['checks']] == [
+            'cell', 'bundle', 'binding', 'kinematics', 'model']
+
+    def test_of_a_frame_that_too_few_joints_move_are_refused(self, check, bundle, cell_file):
+        cell_file.write_text(
+            cell_file.read_text().replace('tcp_frame: tool0', 'tcp_frame: forearm_link'))
+        status, text, answer = check(bundle)
+        assert status == 1
+        assert keys(answer) == ['robot']
+        assert '3 joints of robot.joints move forearm_link' in text
+
+    def test_on_a_robot_description_from_a_topic_are_checked_by_the_node(
+            self, check, bundle, cell_file):
+        cell_file.write_text(
+            cell_file.read_text().replace('../robots/ur5e.urdf', '/robot_description'))
+        status, text, answer = check(bundle)
+        assert status == 0
+        assert 'not checked: the URDF comes from /robot_description' in text
+        assert {'name': 'kinematics', 'ok': None} in answer['checks']
 
 
 def test_the_mistakes_of_both_files_come_at_once(check, make_bundle, cell_file):

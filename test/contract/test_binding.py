@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 import numpy as np
 from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle import (
+    ActionSpec,
     compare_tensors,
     ContactGuard,
     ImageInput,
     input_tensors,
     output_tensors,
+    Shaping,
     Tensor,
     WrenchInput,
 )
@@ -26,6 +28,10 @@ from physical_ai_bridge.testing.contracts import (
     JOINTS,
 )
 import pytest
+
+TCP_DELTAS = ActionSpec(
+    kind='tcp_deltas', horizon=16, period_s=0.05, relative_to='state', translation_frame='base',
+    rotation_frame='tcp')
 
 
 def problems_of(cell=None, manifest=None):
@@ -160,6 +166,30 @@ class TestMotion:
         assert list(problems_of(cell, example_manifest(action=action))) == [
             'm.json: action.horizon']
 
+    def test_tcp_deltas_on_an_arm_that_cannot_choose_a_pose(self):
+        cell = example_cell()
+        few = replace(cell.safety, joint_limits={
+            name: cell.safety.joint_limits[name] for name in JOINTS[:5]})
+        cell = replace(cell, robot=replace(cell.robot, joints=JOINTS[:5]), safety=few)
+        problem = problems_of(cell, example_manifest(joints=JOINTS[:5], action=TCP_DELTAS))[
+            'm.json: action.kind']
+        assert 'the arm has 5 joints' in problem.found
+
+    def test_tcp_deltas_of_a_frame_that_nothing_moves(self):
+        cell = example_cell()
+        cell = replace(cell, robot=replace(cell.robot, tcp_frame='base_link'))
+        assert list(problems_of(cell, example_manifest(action=TCP_DELTAS))) == [
+            'm.json: action.kind']
+        example_binding(cell)
+
+    def test_relative_actions_need_joint_states_that_the_model_does_not_see(self):
+        joints = replace(example_cell().sensors.joint_states, rate_hz=5.0, max_age_s=1.0)
+        blind = with_observation(state=False, reference=False)
+        cell = with_sensors(joint_states=joints)
+        example_binding(cell, blind)
+        assert list(problems_of(cell, replace(blind, action=TCP_DELTAS))) == [
+            'c.yaml: sensors.joint_states.rate_hz']
+
     def test_a_guard_that_yields_only_where_the_cell_stops(self):
         manifest = example_manifest()
         shaping = replace(
@@ -183,6 +213,17 @@ def test_every_mismatch_is_named_at_once_the_manifests_first():
 
 
 class TestTheModelsRealTensors:
+
+    @pytest.mark.parametrize(('changes', 'width'), [
+        ({'kind': 'joint_velocities', 'offset_s': 0.05}, 7),
+        ({'kind': 'joint_deltas', 'relative_to': 'state'}, 7),
+        ({'kind': 'tcp_deltas', 'relative_to': 'state', 'translation_frame': 'base',
+          'rotation_frame': 'base'}, 6)])
+    def test_have_the_width_of_the_kind_of_action(self, changes, width):
+        manifest = example_manifest(
+            joints=(*JOINTS, 'seventh_joint'), shaping=Shaping(lookahead_s=0.14),
+            action=ActionSpec(horizon=16, period_s=0.05, **changes))
+        assert output_tensors(manifest)['action'] == Tensor('float32', (16, width))
 
     @pytest.fixture
     def wanted(self):

@@ -123,6 +123,26 @@ class TestTheManifest:
         (lambda m: m.update(joints=[]), 'joints', 'each joint once'),
         (lambda m: m.update(joints=['a', 'a']), 'joints', 'each joint once'),
         (lambda m: m['action'].update(kind='joint_torques'), 'action.kind', 'joint_positions'),
+        (lambda m: m['action'].update(kind='joint_deltas'), 'action.relative_to',
+         'reference, state or previous'),
+        (lambda m: m['action'].update(kind='joint_deltas', relative_to='observation'),
+         'action.relative_to', 'write reference or state or previous'),
+        (lambda m: m['action'].update(relative_to='state'), 'action.relative_to', 'remove it'),
+        (lambda m: m['action'].update(
+            kind='tcp_deltas', relative_to='state', rotation_frame='tcp'),
+         'action.translation_frame', 'base or tcp'),
+        (lambda m: m['action'].update(
+            kind='tcp_deltas', relative_to='state', translation_frame='base'),
+         'action.rotation_frame', 'base or tcp'),
+        (lambda m: m['action'].update(
+            kind='joint_deltas', relative_to='state', rotation_frame='tcp'),
+         'action.rotation_frame', 'belongs to tcp_deltas'),
+        (lambda m: m['action'].update(kind='joint_velocities'), 'action.offset_s',
+         'at least period_s'),
+        (lambda m: m['action'].update(kind='joint_deltas', relative_to='previous'),
+         'shaping.lookahead_s', 'slower than the policy says'),
+        (lambda m: m.update(tasks=['insert', 'insert']), 'tasks', 'each instruction once'),
+        (lambda m: m.update(tasks=['insert', ' ']), 'tasks[1]', 'an instruction in words'),
         (lambda m: m['action'].update(horizon=2), 'action.horizon', 'write one longer'),
         (lambda m: m['action'].update(horizon=16.0), 'action.horizon', 'whole number'),
         (lambda m: m['observation']['images']['scene'].update(channels=4),
@@ -172,6 +192,16 @@ class TestTheManifest:
 
 
 class TestWriting:
+
+    def test_leaves_out_what_the_kind_of_action_does_not_have(self, bundle_folder):
+        keys = {'kind', 'horizon', 'period_s', 'offset_s'}
+        manifest = load_manifest(bundle_folder)
+        path = bundle_folder / 'manifest.json'
+        assert set(json.loads(path.read_text())['action']) == keys
+        action = replace(manifest.action, kind='joint_deltas', relative_to='state')
+        write_manifest(bundle_folder, replace(manifest, action=action))
+        assert set(json.loads(path.read_text())['action']) == {*keys, 'relative_to'}
+        assert load_bundle(bundle_folder).manifest.action == action
 
     def test_gives_the_same_bytes_for_the_same_bundle(self, bundle_folder):
         path = bundle_folder / 'manifest.json'

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 import time
 
 import numpy as np
+from physical_ai_bridge.contract.binding import bind
+from physical_ai_bridge.contract.bundle import ActionSpec, Shaping
 from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.samples import ImageSample, JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.journaling import observation_payload, proposal_payload
 from physical_ai_bridge.nodes.wire import ImageWire, JointStateWire, WrenchWire
-from physical_ai_bridge.runtime.cdr import decode_joint_trajectory, encode_joint_trajectory
+from physical_ai_bridge.policy.actions import kinematics_for
+from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
+from physical_ai_bridge.runtime.cdr import (
+    decode_image,
+    decode_joint_state,
+    decode_joint_trajectory,
+    decode_string,
+    decode_wrench_stamped,
+    encode_joint_trajectory,
+)
 from physical_ai_bridge.runtime.convert import trajectory_from_message
+from physical_ai_bridge.runtime.journal import read_journal
+from physical_ai_bridge.runtime.policy_loop import PolicyLoop
+from physical_ai_bridge.testing.contracts import example_manifest
+from physical_ai_bridge.testing.models import write_constant_bundle
+from physical_ai_bridge.testing.robots import example_urdf
 import pytest
 
 geometry_msgs = pytest.importorskip('geometry_msgs.msg')
@@ -82,10 +100,11 @@ class FakeCell:
 class Proposing:
     """A policy's process with a fake cell."""
 
-    def __init__(self, graph, cell_path, bundle_path) -> None:
+    def __init__(self, graph, cell_path, bundle_path, **parameters) -> None:
         self.graph = graph
         self.cell = FakeCell(graph, cell_path)
-        self.client = graph.start('policy_node', cell=cell_path, bundle=bundle_path)
+        self.client = graph.start(
+            'policy_node', cell=cell_path, bundle=bundle_path, **parameters)
         self.client.configure()
 
     def reported(self, reason: str) -> str:
@@ -196,6 +215,84 @@ def test_a_task_that_the_bundle_does_not_know_is_reported(policy):
     policy.graph.wait(policy.cell.task.get_subscription_count)
     policy.cell.task.publish(std_msgs.String(data='make coffee'))
     assert 'make coffee' in policy.reported('TASK_UNKNOWN')
+
+
+class TestTasksAndTcpDeltas:
+    """One policy whose actions are steps of the tcp, up or down as it is told."""
+
+    @pytest.fixture
+    def bundle(self, tmp_path):
+        action = ActionSpec(
+            kind='tcp_deltas', horizon=16, period_s=0.05, offset_s=0.05, relative_to='previous',
+            translation_frame='base', rotation_frame='base')
+        manifest = example_manifest(
+            action=action, shaping=Shaping(lookahead_s=0.14), tasks=('go up', 'go down'))
+        rows = np.zeros((2, 16, 6))
+        rows[0, :, 2], rows[1, :, 2] = 0.002, -0.002
+        return write_constant_bundle(tmp_path / 'tcp', manifest, rows)
+
+    def test_the_instruction_in_force_is_what_is_proposed_and_a_replay_proposes_the_same(
+            self, graph, cell_path, bundle, tmp_path):
+        journal = tmp_path / 'policy.journal'
+        policy = Proposing(graph, cell_path, bundle.folder, journal=journal)
+        cell, client = policy.cell, policy.client
+        binding = bind(cell.cell, bundle.manifest, bundle_digest=bundle.digest)
+        kinematics = kinematics_for(binding, example_urdf)
+
+        def goes(way: float) -> bool:
+            if not cell.proposals:
+                return False
+            first, last = (kinematics.pose(cell.proposals[-1].positions[at]).translation
+                           for at in (0, -1))
+            aside, up = np.linalg.norm((last - first)[:2]), (last - first)[2]
+            # 0.04 m/s for as long as the chunk lasts from when it can act.
+            return bool(0.01 < way * up < 0.032 and aside < 1e-3)
+        # Told before the node is active: it is latched.
+        cell.task.publish(std_msgs.String(data='go up'))
+        client.activate()
+        graph.wait(lambda: goes(1.0), 'a proposal upwards')
+        graph.wait_for_diagnostics(
+            'policy_node', lambda values, message: values['task'] == 'go up')
+        cell.task.publish(std_msgs.String(data='make coffee'))
+        assert "'make coffee' is not among the bundle's: 'go up', 'go down'" in policy.reported(
+            'TASK_UNKNOWN')
+        graph.wait_for_diagnostics(
+            'policy_node', lambda values, message: values['task'] == ''
+            and message.startswith('TASK_UNKNOWN'))
+        cell.task.publish(std_msgs.String(data='go down'))
+        graph.wait(lambda: goes(-1.0), 'a proposal downwards')
+        client.deactivate()
+        client.shutdown()
+        self.assert_replayed(journal, PolicyLoop(binding, kinematics), bundle, cell.names)
+
+    @staticmethod
+    def assert_replayed(journal, core, bundle, names):
+        policy, observation, seen = OnnxPolicy(bundle, providers=['cpu']), None, Counter()
+        take = {
+            'joint_state': lambda data, now: core.on_joint_state(decode_joint_state(data), now),
+            'command': lambda data, now: core.on_command(
+                trajectory_from_message(decode_joint_trajectory(data, 10_000), names), now),
+            'task': lambda data, now: core.set_task(decode_string(data)),
+            'wrench/wrist': lambda data, now: core.on_wrench(
+                'wrist', decode_wrench_stamped(data), now),
+            'image/scene': lambda data, now: core.on_image('scene', decode_image(data), now),
+            'image/wrist': lambda data, now: core.on_image('wrist', decode_image(data), now)}
+        for entry in read_journal(journal):
+            seen[entry.kind] += 1
+            if entry.kind == 'activate':
+                core.reset()
+            elif entry.kind == 'observe':
+                observation = core.observe(entry.now)
+                assert observation_payload(observation) == entry.payload
+            elif entry.kind == 'propose':
+                outcome = core.propose(observation, policy.infer(observation.inputs), entry.now)
+                assert proposal_payload(outcome) == entry.payload
+            elif entry.kind == 'settle':
+                assert proposal_payload(core.settle(entry.now)) == entry.payload
+            else:
+                take[entry.kind](entry.payload, entry.now)
+        assert seen['propose'] > 2
+        assert seen['task'] == 3
 
 
 def test_a_camera_that_nobody_publishes_is_reported(graph, cell_path, bundle_path):

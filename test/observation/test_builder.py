@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 from physical_ai_bridge.contract.bundle import (
+    ActionSpec,
     ImageInput,
     input_tensors,
     Manifest,
@@ -234,3 +235,46 @@ class TestReference:
         feed(builder)
         reference = observed(builder.build(now(405))).inputs['observation.reference']
         np.testing.assert_array_equal(reference[0], REST.astype(np.float32))
+
+
+class TestWhatRelativeActionsCountFrom:
+
+    @staticmethod
+    def seeing(relative_to: str, **changes: object) -> ObservationBuilder:
+        action = ActionSpec(
+            kind='joint_deltas', relative_to=relative_to, horizon=16, period_s=0.05)
+        return ready(example_manifest(action=action, shaping=Shaping(lookahead_s=0.14), **changes))
+
+    @pytest.mark.parametrize(('relative_to', 'executed'), [
+        ('reference', True), ('previous', True), ('state', False)])
+    def test_is_what_the_controller_was_executing_or_what_was_measured(
+            self, relative_to, executed):
+        builder = self.seeing(relative_to)
+        builder.push_command(hold(300, REST + 1.0))
+        builder.push_command(hold(390, REST + 2.0))  # after the observation
+        anchor = observed(builder.build(now(405))).anchor
+        # In full: what is added to a rounded one would not hold still.
+        assert np.array_equal(anchor, REST + 1.0 if executed else REST)
+        assert not anchor.flags.writeable
+
+    def test_is_where_the_robot_is_before_the_first_command(self):
+        assert np.array_equal(observed(self.seeing('reference').build(now(405))).anchor, REST)
+
+    def test_stands_in_the_manifests_joint_order(self):
+        builder = self.seeing('reference', joints=JOINTS[::-1])
+        builder.push_command(hold(300, REST + 1.0))
+        assert np.array_equal(observed(builder.build(now(405))).anchor, REST[::-1] + 1.0)
+
+    def test_is_needed_though_the_model_sees_no_joints(self):
+        spec = replace(example_manifest().observation, state=False, reference=False)
+        builder = self.seeing('reference', observation=spec)
+        observation = observed(builder.build(now(405)))
+        assert np.array_equal(observation.anchor, REST)
+        assert 'observation.state' not in observation.inputs
+        builder.push_joint_state(joints(402, REST * np.nan))
+        builder.push_image('scene', frame(404))
+        builder.push_image('wrist', frame(404))
+        refused(builder.build(now(405)), Reason.JOINTS_MALFORMED)
+
+    def test_is_not_there_where_actions_are_absolute(self):
+        assert observed(ready().build(now(405))).anchor is None

@@ -34,6 +34,16 @@ def test_between_rows_the_target_is_joined_linearly():
     assert at(buffer(), 10.10, 10.275) == pytest.approx([0.5, 2.25])
 
 
+def test_where_all_rows_are_the_same_the_target_is_what_they_are_to_the_bit():
+    held = np.random.default_rng(0).uniform(-3.0, 3.0, 50)
+    chunks = ChunkBuffer(ACTION, 0.1)
+    for observed_s in (10.0, 10.1):
+        chunks.add(PlacedChunk(
+            round(observed_s * S), round(observed_s * S), np.repeat(held[None], 4, axis=0)))
+    target = chunks.target(np.arange(round(9.9 * S), round(10.6 * S), 7_000_000))
+    assert np.array_equal(target, np.repeat(held[None], len(target), axis=0))
+
+
 def test_outside_the_chunk_its_end_rows_hold():
     assert at(buffer(), 9.0, 12.0) == pytest.approx([0.0, 3.0])
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
+from physical_ai_bridge.contract.bundle import ActionSpec
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.simulation import MujocoCell, SocketPose, Teacher
 from physical_ai_bridge.simulation.episode import downward, TIP_M
@@ -14,6 +17,7 @@ from physical_ai_bridge.simulation.teacher import (
     funnel_step,
     GOAL_DEPTH_M,
     RETREAT_N,
+    with_joint_positions,
 )
 from physical_ai_bridge.simulation.world import urdf_path
 import pytest
@@ -25,6 +29,14 @@ def inputs(joints: np.ndarray, force: float = 0.0) -> dict[str, np.ndarray]:
     return {
         'observation.reference': np.stack([joints, np.zeros(6)]).astype(np.float32),
         'observation.wrench.wrist': np.array([[0, 0, -force, 0, 0, 0]], np.float32)}
+
+
+def test_in_the_place_of_whatever_model_its_rows_are_positions(manifest):
+    action = ActionSpec(
+        kind='tcp_deltas', horizon=9, period_s=0.1, offset_s=0.2, relative_to='state',
+        translation_frame='tcp', rotation_frame='base')
+    assert with_joint_positions(replace(manifest, action=action)).action == ActionSpec(
+        kind='joint_positions', horizon=9, period_s=0.1, offset_s=0.2)
 
 
 @pytest.fixture
