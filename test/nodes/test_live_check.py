@@ -1,0 +1,123 @@
+"""``check --live`` over DDS: each mistake that is planted in a cell is named, and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import runpy
+
+from physical_ai_bridge.contract.cell_file import load_cell
+from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.live_listener import LiveListener
+from physical_ai_bridge.runtime.live_check.finding import Verdict
+from physical_ai_bridge.runtime.live_check.judge import judge
+import pytest
+from std_msgs.msg import String
+import yaml
+
+pytestmark = pytest.mark.ros
+
+PLAYER = Path(__file__).with_name('live_cell.py')
+# What fails, and words that say what is wrong and what to do.
+FAILURES = {
+    'no joint states': ('sensors.joint_states', 'topic', 'nobody publishes /joint_states'),
+    'a joint is missing': ('sensors.joint_states', 'joints', 'lacks shoulder_pan_joint'),
+    'old joint states': ('sensors.joint_states', 'stamps', '3.0'),
+    'a compressed camera': (
+        'sensors.cameras.wrist', 'type', 'publishes sensor_msgs/msg/CompressedImage'),
+    'a silent camera': ('sensors.cameras.wrist', 'messages', 'nothing came'),
+    'a slow camera': ('sensors.cameras.wrist', 'rate', 'the cell file says 15 Hz'),
+    'small frames': ('sensors.cameras.wrist', 'image', '160x120 came'),
+    'blue for red': ('sensors.cameras.wrist', 'image', "encoding 'bgr8' came"),
+    'a camera on simulated time': (
+        'clocks', 'use_sim_time', '/wrist_camera runs on simulated time'),
+    "another sensor's frame": ('sensors.wrenches.wrist', 'frame_id', 'found flange'),
+    'wrenches from the future': ('sensors.wrenches.wrist', 'stamps', 'in the future'),
+    'a wrench that is no number': ('sensors.wrenches.wrist', 'wrench', 'not finite'),
+    'a sensor that was not zeroed': ('sensors.wrenches.wrist', 'wrench', 'zero the sensor'),
+    'no heartbeat': ('safety.emergency_stop', 'topic', 'nobody publishes /emergency_stop'),
+    'emergency stop pressed': ('safety.emergency_stop', 'pressed', 'release it'),
+    'a volatile description': ('robot.urdf', 'qos', 'volatile publisher'),
+    'no controller': ('controller', 'topic', 'nobody listens'),
+    'a controller that asks for more': ('controller', 'qos', 'does not hear our commands'),
+    'a controller of other joints': ('controller', 'joints', 'lacks wrist_3_joint'),
+    'bridging from the measured state': (
+        'controller', 'interpolate_from_desired_state', 'interpolate_from_desired_state: true'),
+    'replacing trajectories': (
+        'controller', 'allow_trajectory_replacement', 'allow_trajectory_replacement: false'),
+    'a controller that stands elsewhere': ('controller.state_topic', 'reference', '0.500 rad'),
+    'somebody else commands': ('controller', 'publishers', '/move_group publishes'),
+}
+
+
+@pytest.fixture(scope='module')
+def cell_file(tmp_path_factory, write_cell) -> Path:
+    """Return the file of the cell that is played: patient, and slow enough for a busy machine."""
+    folder = tmp_path_factory.mktemp('live')
+    path = write_cell(folder)
+    values = yaml.safe_load(path.read_text())
+    values['robot']['urdf'] = '/robot_description'
+    values['controller'] |= {'state_topic': '/joint_trajectory_controller/controller_state',
+                             'state_type': 'sensor_msgs/msg/JointState'}
+    for sensor in (values['sensors']['joint_states'], *values['sensors']['wrenches'].values()):
+        sensor['rate_hz'] = 80.0
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+class Stage:
+    """A process that plays cells, and a listener to each."""
+
+    def __init__(self, graph, cell_file) -> None:
+        self._graph, self._cell = graph, load_cell(cell_file)
+        self._planted = graph.listen(String, '/planted', qos.latched())
+        self._plant = graph.node.create_publisher(String, '/plant', qos.latched())
+        graph.run('live_cell', str(PLAYER), str(cell_file))
+        graph.wait(lambda: self._planted.messages, 'the first cell')
+
+    def check(self, mistake: str):
+        """Plant a mistake, listen, and return the findings."""
+        if self._planted.last.data != mistake:
+            self._plant.publish(String(data=mistake))
+            self._graph.wait(lambda: self._planted.last.data == mistake, mistake)
+        listener = LiveListener(self._cell, None, self._graph.context)
+        try:
+            return judge(self._cell, listener.observe(0.5, discovery_s=1.5))
+        finally:
+            listener.close()
+
+
+@pytest.fixture(scope='module')
+def stage(shared_graph, cell_file) -> Stage:
+    return Stage(shared_graph, cell_file)
+
+
+def told(findings, verdict=Verdict.FAILED) -> list[str]:
+    """Return the findings of a verdict, as they are told."""
+    return [str(each) for each in findings if each.verdict is verdict]
+
+
+def test_a_cell_without_mistakes_passes(stage):
+    findings = stage.check('')
+    assert told(findings) == []
+    about = {each.subject for each in findings if each.verdict is Verdict.PASSED}
+    assert about == {
+        'clocks', 'sensors.joint_states', 'sensors.cameras.scene', 'sensors.cameras.wrist',
+        'sensors.wrenches.wrist', 'controller.state_topic', 'safety.emergency_stop', 'robot.urdf',
+        'controller', 'supervisor'}
+    # There is no controller manager here.
+    [not_checked] = told(findings, Verdict.NOT_CHECKED)
+    assert not_checked.startswith('controller: active: ')
+
+
+@pytest.mark.parametrize('mistake', FAILURES)
+def test_a_planted_mistake_is_named_and_no_other(stage, mistake):
+    subject, check, words = FAILURES[mistake]
+    findings = stage.check(mistake)
+    failed = [each for each in findings if each.verdict is Verdict.FAILED]
+    assert [(each.subject, each.check) for each in failed] == [(subject, check)], told(findings)
+    assert words in str(failed[0])
+    assert failed[0].do
+
+
+def test_every_mistake_that_can_be_planted_is():
+    assert runpy.run_path(str(PLAYER))['MISTAKES'].keys() - {''} == FAILURES.keys()
