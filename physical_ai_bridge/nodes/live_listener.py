@@ -38,10 +38,10 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
-# Discovery takes up to a second, and longer on a busy machine.
+# Discovery takes up to a second, and some more on a busy machine or a bad network.
 DISCOVERY_S = 5.0
 # After the listening, for what has not been answered by then.
-_ANSWERS_S = 1.0
+_ANSWERS_S = 3.0
 _PROBE_S = 2.0
 _SETTLE_S = 0.1
 _STEP_S = 0.05
@@ -166,13 +166,18 @@ class LiveListener:
         held_up_s = self._held_up_s
         ended_ns = time.monotonic_ns()
         self._step_until(self._ask, _ANSWERS_S)
-        self._probe()
+        self._probe(min(seconds, _PROBE_S))
         return self._observed(begun_ns, ended_ns, self._graph.nodes(), held_up_s)
 
     def _complete(self) -> bool:
-        """Tell whether everybody whom the cell file names has been found."""
-        return (all(self._graph.topic(each.topic, each).publishers for each in self._expected)
-                and bool(self._graph.commands().subscriptions))
+        """Tell whether everybody whom the cell file names has been found, and is heard."""
+        if not all(len(self._tallies[each.topic]) or each.topic in self._unavailable
+                   for each in self._expected):
+            return False
+        found = [self._graph.topic(each.topic, each).publishers for each in self._expected]
+        found.append(self._graph.commands().subscriptions)
+        return all(found) and all(
+            endpoint.node.startswith('/') for endpoints in found for endpoint in endpoints)
 
     def _ask(self) -> bool:
         """Ask whoever has to do with the cell; return whether all have answered."""
@@ -190,7 +195,7 @@ class LiveListener:
         self._questions.ask_controllers()
         return self._questions.attend()
 
-    def _probe(self) -> None:
+    def _probe(self, seconds: float) -> None:
         """
         Ask silent cameras to send until it arrives.
 
@@ -207,7 +212,7 @@ class LiveListener:
                 self._type(stream), stream.topic,
                 lambda data, topic=stream.topic: arrived.add(topic), qos.command(depth=1),
                 raw=True)
-        self._step_until(lambda: len(arrived) == len(silent), _PROBE_S)
+        self._step_until(lambda: len(arrived) == len(silent), seconds)
         self._reliably = arrived
 
     def _step_until(self, done: Callable[[], bool], timeout_s: float) -> None:

@@ -84,9 +84,9 @@ class Graph:
         self._clients.append(client)
         return client
 
-    def run(self, name: str, *arguments: str, **environment: str) -> None:
+    def run(self, name: str, *arguments: str) -> None:
         """Start a Python process on this graph; SIGINT must end it with status 0."""
-        environment = os.environ | environment | {
+        environment = os.environ | {
             'ROS_DOMAIN_ID': str(self._domain),
             'ROS_LOG_DIR': str(self._folder / 'ros'),
             'PYTHONFAULTHANDLER': '1',
