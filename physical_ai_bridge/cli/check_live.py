@@ -52,7 +52,6 @@ def check_live(
 ) -> tuple[bool, list[dict[str, str]]]:
     """Listen, judge and print; return whether nothing failed, and the findings for machines."""
     from physical_ai_bridge.nodes.live_listener import observe
-    from physical_ai_bridge.runtime.live_check.finding import Verdict
     from physical_ai_bridge.runtime.live_check.judge import judge
     cameras = None if manifest is None else tuple(manifest.observation.images)
     seconds = args.seconds or _SECONDS
@@ -60,7 +59,12 @@ def check_live(
     with out.progress('listening to the cell') as advance:
         observed = observe(cell, cameras, seconds, namespace=args.namespace or '',
                            remaps=args.remap or (), advance=advance)
-    findings = judge(cell, observed, cameras)
+    return say(judge(cell, observed, cameras), out)
+
+
+def say(findings: Sequence[Finding], out: Output) -> tuple[bool, list[dict[str, str]]]:
+    """Print findings; return whether none failed, and the findings for machines."""
+    from physical_ai_bridge.runtime.live_check.finding import Verdict
     _print(findings, out)
     count = {verdict: sum(each.verdict is verdict for each in findings) for verdict in Verdict}
     told = ', '.join(f'{number} {verdict}' for verdict, number in count.items() if number)

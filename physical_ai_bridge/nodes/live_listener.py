@@ -242,8 +242,9 @@ class LiveListener:
             else tally.stream(only_reliably=topic in self._reliably)
             for topic, tally in self._tallies.items()}
         return Observed(
-            begun_ns=begun_ns, ended_ns=ended_ns, held_up_s=held_up_s, nodes=nodes, topics=topics, streams=streams,
-            by_type=graph.by_type(), clock_publishers=graph.clock_publishers(),
+            begun_ns=begun_ns, ended_ns=ended_ns, held_up_s=held_up_s, nodes=nodes,
+            topics=topics, streams=streams, by_type=graph.by_type(),
+            clock_publishers=graph.clock_publishers(),
             clock_ns=(self._clock[0], self._clock[-1]) if self._clock else None,
             clock_offset_ns=self._clock_offset_ns, parameters=questions.parameters(),
             supervisors=graph.supervisors(commands), action_clients=graph.action_clients(commands),

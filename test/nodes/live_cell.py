@@ -49,11 +49,9 @@ class Cast:
     camera: bool = True
     compressed: bool = False
     frame_every: int = 1
-    frame_size: tuple[int, int] | None = None
     frame_encoding: str = 'rgb8'
     camera_simulated_time: bool = False
     wrench_frame: str = 'tool0'
-    wrench_age_s: float = 0.0
     force_n: float = 1.0
     heartbeat: bool = True
     pressed: bool = False
@@ -61,7 +59,6 @@ class Cast:
     controller: Callable[[], QoSProfile] | None = qos.command
     controller_joints: int | None = None
     interpolate_from_desired_state: bool = True
-    allow_trajectory_replacement: bool = False
     reference_off_rad: float = 0.0
     planner: bool = False
 
@@ -73,11 +70,9 @@ MISTAKES: dict[str, dict[str, Any]] = {
     'a compressed camera': {'camera': False, 'compressed': True},
     'a silent camera': {'frame_every': 0},
     'a slow camera': {'frame_every': 3},
-    'small frames': {'frame_size': (160, 120)},
     'blue for red': {'frame_encoding': 'bgr8'},
     'a camera on simulated time': {'camera_simulated_time': True},
     "another sensor's frame": {'wrench_frame': 'flange'},
-    'wrenches from the future': {'wrench_age_s': -2.0},
     'a wrench that is no number': {'force_n': float('nan')},
     'a sensor that was not zeroed': {'force_n': 40.0},
     'no heartbeat': {'heartbeat': False},
@@ -87,7 +82,6 @@ MISTAKES: dict[str, dict[str, Any]] = {
     'a controller that asks for more': {'controller': qos.latched},
     'a controller of other joints': {'controller_joints': 5},
     'bridging from the measured state': {'interpolate_from_desired_state': False},
-    'replacing trajectories': {'allow_trajectory_replacement': True},
     'a controller that stands elsewhere': {'reference_off_rad': 0.5},
     'somebody else commands': {'planner': True},
 }
@@ -173,7 +167,7 @@ class LiveCell:
                   joints=list(cell.robot.joints[:cast.controller_joints]),
                   command_interfaces=['position'],
                   interpolate_from_desired_state=cast.interpolate_from_desired_state,
-                  allow_trajectory_replacement=cast.allow_trajectory_replacement)
+                  allow_trajectory_replacement=False)
         self._set('wrist_camera', use_sim_time=cast.camera_simulated_time)
 
     def _slot(self, name: str, wanted: object, make: Callable[[], object],
@@ -216,7 +210,7 @@ class LiveCell:
             zero[:len(names)])))
         force = np.array([0.0, 0.0, cast.force_n]) + self._random.normal(0.0, 0.1, 3)
         self._send('force_torque_sensor_broadcaster', WrenchWire(cast.wrench_frame).encode(
-            WrenchSample(now_ns - round(cast.wrench_age_s * NS_PER_S), force, np.zeros(3))))
+            WrenchSample(now_ns, force, np.zeros(3))))
         self._send('joint_trajectory_controller', JointStateWire(joints).encode(JointSample(
             now_ns, joints, zero + cast.reference_off_rad, zero)))
 
@@ -226,10 +220,9 @@ class LiveCell:
             cast = self._cast if name == 'wrist' else Cast()
             if not cast.frame_every or self._frames % cast.frame_every:
                 continue
-            width, height = cast.frame_size or (camera.width, camera.height)
             self._send(f'{name}_camera', ImageWire(camera.frame_id).encode(ImageSample(
-                time.time_ns(), cast.frame_encoding, height, width, 3 * width,
-                bytes(3 * width * height))))
+                time.time_ns(), cast.frame_encoding, camera.height, camera.width,
+                3 * camera.width, bytes(3 * camera.width * camera.height))))
 
     def _beat(self) -> None:
         self._send('emergency_stop_button', bool_bytes(self._cast.pressed))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+import json
 from pathlib import Path
 import runpy
 
+from physical_ai_bridge.cli import main
 from physical_ai_bridge.contract.cell_file import load_cell
+from physical_ai_bridge.contract.resources import config_path
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.live_listener import LiveListener
 from physical_ai_bridge.runtime.live_check.finding import Verdict
@@ -30,12 +33,10 @@ FAILURES = {
         'sensors.cameras.wrist', 'type', 'publishes sensor_msgs/msg/CompressedImage'),
     'a silent camera': ('sensors.cameras.wrist', 'messages', 'nothing came'),
     'a slow camera': ('sensors.cameras.wrist', 'rate', 'the cell file says 15 Hz'),
-    'small frames': ('sensors.cameras.wrist', 'image', '160x120 came'),
     'blue for red': ('sensors.cameras.wrist', 'image', "encoding 'bgr8' came"),
     'a camera on simulated time': (
         'clocks', 'use_sim_time', '/wrist_camera runs on simulated time'),
     "another sensor's frame": ('sensors.wrenches.wrist', 'frame_id', 'found flange'),
-    'wrenches from the future': ('sensors.wrenches.wrist', 'stamps', 'in the future'),
     'a wrench that is no number': ('sensors.wrenches.wrist', 'wrench', 'not finite'),
     'a sensor that was not zeroed': ('sensors.wrenches.wrist', 'wrench', 'zero the sensor'),
     'no heartbeat': ('safety.emergency_stop', 'topic', 'nobody publishes /emergency_stop'),
@@ -46,8 +47,6 @@ FAILURES = {
     'a controller of other joints': ('controller', 'joints', 'lacks wrist_3_joint'),
     'bridging from the measured state': (
         'controller', 'interpolate_from_desired_state', 'interpolate_from_desired_state: true'),
-    'replacing trajectories': (
-        'controller', 'allow_trajectory_replacement', 'allow_trajectory_replacement: false'),
     'a controller that stands elsewhere': ('controller.state_topic', 'reference', '0.500 rad'),
     'somebody else commands': ('controller', 'publishers', '/move_group publishes'),
 }
@@ -92,7 +91,7 @@ class Stage:
     def _observe(self) -> Observed:
         listener = LiveListener(self._cell, None, self._graph.context)
         try:
-            return listener.observe(0.4, discovery_s=1.0)
+            return listener.observe(0.4, discovery_s=0.6)
         finally:
             listener.close()
 
@@ -137,6 +136,21 @@ def test_a_planted_mistake_is_named_and_no_other(stage, mistake):
     assert [(each.subject, each.check) for each in failed] == [(subject, check)], told(findings)
     assert words in str(failed[0])
     assert failed[0].do
+
+
+def test_the_simulated_cell_passes_on_the_command_line(graph, monkeypatch, capfd):
+    cell = config_path('cells/mujoco_ur5e.yaml').resolve()
+    graph.bring_up_all(graph.launch('mujoco_cell', cell=cell))
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(graph.context.get_domain_id()))
+    main(['check', '--cell', str(cell), '--live', '--seconds', '1', '--json'])
+    live = json.loads(capfd.readouterr().out)['live']
+    # A busy machine may be late; what is there, and how it is set, cannot be.
+    timely = [each for each in live if each['check'] not in ('rate', 'stamps', 'inputs')]
+    assert [each for each in timely if each['verdict'] in ('failed', 'warned')
+            and each['subject'] != 'graph'] == []
+    passed = {each['check'] for each in live if each['verdict'] == 'passed'}
+    assert passed >= {'topic', 'use_sim_time', 'image', 'wrench', 'pressed', 'publishers',
+                      'interpolate_from_desired_state', 'allow_trajectory_replacement'}
 
 
 def test_every_mistake_that_can_be_planted_is():

@@ -121,7 +121,8 @@ def judge_stamps(
         return
     ages_s = np.array([each.instant(simulated).ros_ns - each.stamp_ns
                        for each in stamped]) / NS_PER_S
-    age_s, ahead_s = float(np.median(ages_s)), FUTURE_TOLERANCE_NS / NS_PER_S
+    age_s = float(np.median(ages_s))
+    ahead_s = min(FUTURE_TOLERANCE_NS / NS_PER_S, expected.max_age_s)
     if age_s < -ahead_s:
         yield about.failed('stamps', f'stamps lie {-age_s:.3f} s in the future', _mend(
             stamped, age_s, simulated=simulated))

@@ -59,7 +59,7 @@ def judge_content(
 
 
 def positions(received: Sequence[Received], cell: Cell) -> np.ndarray:
-    """Return the positions (K, N) in the cell's order of joint states without complaints."""
+    """Return where joint states without complaints are, (K, N) in the cell's order."""
     columns: dict[tuple[str, ...], list[int]] = {}
     rows = []
     for each in received:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from physical_ai_bridge.contract.cell import Cell
-from physical_ai_bridge.contract.reasons import Reason
+from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.runtime.live_check.clocks import judge_clocks
 from physical_ai_bridge.runtime.live_check.controller import (
     controller_node,
@@ -24,6 +24,9 @@ from physical_ai_bridge.safety.watch import Watch
 
 # So long nobody has to wait for the processor on a machine that has one to spare.
 _HELD_UP_S = 0.1
+# With more than this it is no hiccup.
+_STOPPED_SHARE = 0.2
+_SEE = 'see docs/faults.md for the reason, and the watchdogs in the cell file'
 
 
 def judge(
@@ -68,23 +71,36 @@ def _judge_inputs(
     if simulated is None or any(each.verdict is Verdict.FAILED for each in found):
         return about.not_checked('inputs', 'whether it would take the robot over: there is '
                                  'something to mend first')
+    causes = _causes(cell, observed, expected, simulated)
+    last = next((cause for cause in reversed(causes) if cause is not None), None)
+    if None not in causes:
+        if last is not None and last.reason in (Reason.NOT_AT_REST, Reason.TARING):
+            return about.not_checked('inputs', f'whether it would take the robot over: {last}')
+        return about.failed('inputs', f'it would not take the robot over: {last}', _SEE)
+    taken_over = causes[causes.index(None):]
+    stopped = sum(cause is not None for cause in taken_over)
+    if not stopped:
+        return about.passed('inputs', 'it would take the robot over')
+    make = about.failed if stopped > _STOPPED_SHARE * len(taken_over) else about.warned
+    return make('inputs', f'it would take the robot over, and stop it again: {last}', _SEE)
+
+
+def _causes(
+        cell: Cell, observed: Observed, expected: Sequence[Expected], simulated: bool,
+) -> list[Refusal | None]:
+    """Return what would have spoken against moving, at each joint state."""
     watch = Watch(cell)
     arrived = sorted(((each.steady_ns, stream, each) for stream in expected
                       for each in observed.stream(stream.topic).received),
                      key=lambda item: item[0])
-    cause = None
+    causes = []
     for _, stream, each in arrived:
         now = each.instant(simulated)
         if stream.content is Content.JOINTS:
             watch.joint_state(each.value, now)
-            cause = watch.causes(now)
-            if cause is None:
-                return about.passed('inputs', 'it would take the robot over')
+            causes.append(watch.causes(now))
         elif stream.content is Content.WRENCH:
             watch.wrench(stream.name, each.value, now)
         elif stream.content is Content.PRESSED:
             watch.emergency_stop(each.value, now)
-    if cause is not None and cause.reason in (Reason.NOT_AT_REST, Reason.TARING):
-        return about.not_checked('inputs', f'whether it would take the robot over: {cause}')
-    return about.failed('inputs', f'it would not take the robot over: {cause}',
-                        'see docs/faults.md for the reason')
+    return causes
