@@ -156,7 +156,7 @@ def _judge_rate(
     if share < _SLOW:
         lost, sent = _lost(stream)
         if expected.content is Content.IMAGE and lost > _LOST_SHARE * sent:
-            told += f'; by the stamps some {lost} of {sent} frames were lost on the way'
+            told += f'; by the stamps at least {lost} of {sent} frames were lost on the way'
             do = _use_profile(observed, heard)
         else:
             do = 'run the sensor at that rate, or write the real rate_hz'
