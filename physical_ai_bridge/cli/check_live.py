@@ -27,7 +27,8 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--seconds', type=_seconds, metavar='N',
                        help=f'how long to listen (default: {_SECONDS:g})')
     group.add_argument('--namespace', metavar='NS',
-                       help='where relative topic names of the cell file are, such as /cell_a')
+                       help='namespace of the cell, as cell.launch.py takes it: every topic of '
+                       'the cell file is looked for in it')
     group.add_argument('--remap', action='append', metavar='FROM:=TO',
                        help='remap a topic, as the nodes are started with; may be repeated')
 

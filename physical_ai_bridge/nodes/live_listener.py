@@ -56,6 +56,8 @@ def observe(
     """
     Listen for ``seconds`` and return what was seen.
 
+    Every topic of the cell is looked for in ``namespace``, where one is given; ``remaps``, such as
+    '/clock:=/left/clock', come first.
     ``advance(seconds)`` is told how time goes by. A graph without anybody is left after
     ``DISCOVERY_S``.
 
@@ -89,17 +91,18 @@ class LiveListener:
         self._cell, self._advance = cell, advance
         self._expected = expected_streams(cell, cameras)
         try:
-            self._node = rclpy.create_node(
+            self.node = rclpy.create_node(
                 f'check_live_{os.getpid()}', context=context, namespace=namespace,
-                cli_args=['--ros-args', *(part for each in remaps for part in ('-r', each))],
+                cli_args=['--ros-args', *(part for each in (*remaps, *self._moved(namespace))
+                                          for part in ('-r', each))],
                 use_global_arguments=False, enable_rosout=False, start_parameter_services=False,
                 parameter_overrides=[Parameter('start_type_description_service', value=False)])
         except (ValueError, RuntimeError) as error:
             raise BridgeError(f'{namespace} {" ".join(remaps)}: {error}') from error
         self._executor = make_executor(context)
-        self._executor.add_node(self._node)
-        self._graph = LiveGraph(self._node, cell)
-        self._questions = Questions(self._node)
+        self._executor.add_node(self.node)
+        self._graph = LiveGraph(self.node, cell)
+        self._questions = Questions(self.node)
         self._simulated_ns: int | None = None
         self._clock: list[int] = []
         self._clock_offset_ns: int | None = None
@@ -107,16 +110,24 @@ class LiveListener:
         self._reliably: set[str] = set()
         self._held_up_s = 0.0
         self._start_counting()
-        self._node.create_subscription(Clock, '/clock', self._on_clock, qos.newest_frame(),
+        self.node.create_subscription(Clock, '/clock', self._on_clock, qos.newest_frame(),
                                        raw=True)
         for stream in self._expected:
             self._listen(stream)
 
+    def _moved(self, namespace: str) -> list[str]:
+        """Return the remappings that move every topic of the cell into a namespace."""
+        prefix = '/'.join(('', *filter(None, namespace.split('/'))))
+        topics = {each.topic for each in self._expected}
+        topics |= {self._cell.controller.topic, PROPOSALS}
+        return [f'{name}:={prefix}{name}' for name in sorted(topics)
+                if prefix and name.startswith('/') and not name.startswith(f'{prefix}/')]
+
     def close(self) -> None:
         """Take the node down."""
-        self._executor.remove_node(self._node)
+        self._executor.remove_node(self.node)
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
 
     def _start_counting(self) -> None:
         self._tallies = {each.topic: Tally(each, self._cell) for each in self._expected}
@@ -128,7 +139,7 @@ class LiveListener:
         except BridgeError as error:
             self._unavailable[stream.topic] = str(error)
             return
-        self._node.create_subscription(
+        self.node.create_subscription(
             message, stream.topic, partial(self._take, stream.topic), _listening(stream), raw=True)
 
     def _type(self, stream: Expected) -> type:
@@ -208,7 +219,7 @@ class LiveListener:
                           for publisher in self._graph.topic(each.topic, each).publishers)]
         arrived: set[str] = set()
         for stream in silent:
-            self._node.create_subscription(
+            self.node.create_subscription(
                 self._type(stream), stream.topic,
                 lambda data, topic=stream.topic: arrived.add(topic), qos.command(depth=1),
                 raw=True)

@@ -71,7 +71,7 @@ class Stage:
     """A process that plays cells, and a listener to each."""
 
     def __init__(self, graph, cell_file) -> None:
-        self._graph, self._cell = graph, load_cell(cell_file)
+        self._graph, self.cell = graph, load_cell(cell_file)
         self._planted = graph.listen(String, '/planted', qos.latched())
         self._plant = graph.node.create_publisher(String, '/plant', qos.latched())
         graph.run('live_cell', str(PLAYER), str(cell_file))
@@ -83,13 +83,14 @@ class Stage:
             self._plant.publish(String(data=mistake))
             self._graph.wait(lambda: self._planted.last.data == mistake, mistake)
         for _ in range(TRIES):
-            observed = self._observe()
+            observed = self.observe()
             if not starved(observed):
                 break
-        return judge(self._cell, observed)
+        return judge(self.cell, observed)
 
-    def _observe(self) -> Observed:
-        listener = LiveListener(self._cell, None, self._graph.context)
+    def observe(self, **options) -> Observed:
+        """Listen to the cell as it is."""
+        listener = LiveListener(self.cell, None, self._graph.context, **options)
         try:
             return listener.observe(0.4, discovery_s=0.6)
         finally:
@@ -136,6 +137,25 @@ def test_a_planted_mistake_is_named_and_no_other(stage, mistake):
     assert [(each.subject, each.check) for each in failed] == [(subject, check)], told(findings)
     assert words in str(failed[0])
     assert failed[0].do
+
+
+def test_a_cell_in_another_namespace_is_not_this_one(stage):
+    observed = stage.observe(namespace='left', remaps=['/scene_camera/image_raw:=/elsewhere'])
+    assert {name: topic.name for name, topic in observed.topics.items()
+            if not topic.publishers and not topic.subscriptions} == {
+        name: '/elsewhere' if 'scene' in name else f'/left{name}' for name in observed.topics}
+
+
+def test_it_publishes_nothing_and_offers_nothing(stage, shared_graph):
+    listener = LiveListener(stage.cell, None, shared_graph.context)
+    try:
+        name, node = listener.node.get_name(), shared_graph.node
+        # rclpy's own, which tells who asks about parameters that they have changed.
+        assert dict(node.get_publisher_names_and_types_by_node(name, '/')).keys() == {
+            '/parameter_events'}
+        assert node.get_service_names_and_types_by_node(name, '/') == []
+    finally:
+        listener.close()
 
 
 def test_the_simulated_cell_passes_on_the_command_line(graph, monkeypatch, capfd):
