@@ -43,7 +43,7 @@ DISCOVERY_S = 5.0
 # After the listening, for what has not been answered by then.
 _ANSWERS_S = 3.0
 _PROBE_S = 2.0
-_SETTLE_S = 0.1
+_SETTLE_S = 1.0
 _STEP_S = 0.05
 # Deep enough that whoever counts does not lose what a busy moment holds up.
 _DEPTH, _IMAGE_DEPTH = 512, 8
@@ -109,9 +109,10 @@ class LiveListener:
         self._unavailable: dict[str, str] = {}
         self._reliably: set[str] = set()
         self._held_up_s = 0.0
+        self._taken = 0
         self._start_counting()
-        self.node.create_subscription(Clock, '/clock', self._on_clock, qos.newest_frame(),
-                                       raw=True)
+        self.node.create_subscription(
+            Clock, '/clock', self._on_clock, qos.newest_frame(), raw=True)
         for stream in self._expected:
             self._listen(stream)
 
@@ -149,11 +150,13 @@ class LiveListener:
         return getattr(import_module(f'{package}.msg'), name)
 
     def _take(self, topic: str, data: bytes) -> None:
+        self._taken += 1
         self._tallies[topic].take(
             data, steady_ns=time.monotonic_ns(), system_ns=time.time_ns(),
             simulated_ns=self._simulated_ns)
 
     def _on_clock(self, data: bytes) -> None:
+        self._taken += 1
         self._simulated_ns = clock_of(data)
         self._clock_offset_ns = time.time_ns() - self._simulated_ns
         self._clock.append(self._simulated_ns)
@@ -166,7 +169,7 @@ class LiveListener:
             return self._observed(0, 0, ())
         # To begin asking takes a while, in which messages wait that are old when they are taken.
         self._ask()
-        self._step_until(lambda: False, _SETTLE_S)
+        self._take_what_waits()
         # A description is latched: it came with the discovery.
         latched = {each.topic: self._tallies[each.topic] for each in self._expected
                    if each.latched}
@@ -179,6 +182,14 @@ class LiveListener:
         self._step_until(self._ask, _ANSWERS_S)
         self._probe(min(seconds, _PROBE_S))
         return self._observed(begun_ns, ended_ns, self._graph.nodes(), held_up_s)
+
+    def _take_what_waits(self) -> None:
+        """Serve until nothing is left that came before."""
+        end_s = time.monotonic() + _SETTLE_S
+        taken = -1
+        while taken != self._taken and time.monotonic() < end_s:
+            taken = self._taken
+            self._executor.spin_once(timeout_sec=0.0)
 
     def _complete(self) -> bool:
         """Tell whether everybody whom the cell file names has been found, and is heard."""
