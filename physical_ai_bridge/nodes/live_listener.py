@@ -45,6 +45,7 @@ _ANSWERS_S = 3.0
 _PROBE_S = 2.0
 _SETTLE_S = 1.0
 _STEP_S = 0.05
+_ASK_EVERY_S = 0.2
 # Deep enough that whoever counts does not lose what a busy moment holds up.
 _DEPTH, _IMAGE_DEPTH = 512, 8
 
@@ -176,7 +177,7 @@ class LiveListener:
         self._start_counting()
         self._tallies |= latched
         begun_ns, self._held_up_s = time.monotonic_ns(), 0.0
-        self._step_until(lambda: self._ask() and False, seconds)
+        self._step_until(lambda: self._ask() and False, seconds, _ASK_EVERY_S)
         held_up_s = self._held_up_s
         ended_ns = time.monotonic_ns()
         self._step_until(self._ask, _ANSWERS_S)
@@ -237,13 +238,14 @@ class LiveListener:
         self._step_until(lambda: len(arrived) == len(silent), seconds)
         self._reliably = arrived
 
-    def _step_until(self, done: Callable[[], bool], timeout_s: float) -> None:
-        """Serve what comes until ``done``, which is looked at at every step, or the time is up."""
+    def _step_until(
+            self, done: Callable[[], bool], timeout_s: float, look_s: float = _STEP_S) -> None:
+        """Serve what comes until ``done``, looked at every ``look_s``, or the time is up."""
         begun_s = told_s = time.monotonic()
         looked_s = 0.0
         while (now_s := time.monotonic()) - begun_s < timeout_s:
             # To look at the graph takes longer than to take a message.
-            if now_s - looked_s >= _STEP_S:
+            if now_s - looked_s >= look_s:
                 looked_s = now_s
                 if done():
                     return
