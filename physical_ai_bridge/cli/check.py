@@ -1,12 +1,18 @@
-"""``check``: bind a bundle to a cell and list every mismatch at once."""
+"""
+``check``: bind a bundle to a cell and list every mismatch at once.
+
+With ``--live`` the running cell is held against its file, too.
+"""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+import sys
 from typing import Any
 
+from physical_ai_bridge.cli.check_live import add_live_arguments, check_live, lacks_live
 from physical_ai_bridge.cli.output import as_values, Output
 from physical_ai_bridge.contract.binding import bind, Binding
 from physical_ai_bridge.contract.bundle import (
@@ -31,8 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``check``."""
     parser.add_argument('--cell', type=Path, required=True, metavar='FILE',
                         help='the cell file: sensors, controller, limits')
-    parser.add_argument('--bundle', type=Path, required=True, metavar='FOLDER',
-                        help='the bundle: manifest.json and model.onnx')
+    parser.add_argument('--bundle', type=Path, metavar='FOLDER',
+                        help='the bundle: manifest.json and model.onnx; without it the cell '
+                        'alone is checked')
+    add_live_arguments(parser)
 
 
 @dataclass(slots=True)
@@ -60,9 +68,43 @@ class _Report:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    """Check; return 0 if the bundle fits the cell, 1 if it does not."""
+    """Check; return 0 if the bundle fits the cell, and the cell its file, 1 if they do not."""
+    alone = lacks_live(args)
+    if alone is not None:
+        sys.stderr.write(f'physical_ai_bridge check: {alone} goes with --live; add it\n')
+        return 2
     report = _Report(out)
     cell = _check_cell(args.cell, report)
+    answer: dict[str, Any]
+    manifest, answer = None, {'cell': {
+        'path': str(args.cell), 'name': cell and cell.name,
+        'sha256': cell and cell_digest(args.cell)}}
+    if args.bundle is not None:
+        bundle, manifest = _check_with_bundle(cell, args, report)
+        answer['bundle'] = {'path': str(args.bundle), 'name': manifest and manifest.name,
+                            'sha256': bundle and bundle.digest}
+    fits = not report.problems
+    _conclude(report, args, out)
+    if args.live:
+        live_fits, answer['live'] = _check_live(cell, manifest, args, out)
+        fits = fits and live_fits
+    out.result({'ok': fits, **answer, 'checks': report.checks,
+                'problems': [as_values(problem) for problem in report.problems]})
+    return 0 if fits else 1
+
+
+def _check_live(
+        cell: Cell | None, manifest: Manifest | None, args: argparse.Namespace, out: Output,
+) -> tuple[bool, list[dict[str, str]]]:
+    if cell is None:
+        out.skipped('live', 'not checked: it needs a cell file without mistakes')
+        return False, []
+    return check_live(cell, manifest, args, out)
+
+
+def _check_with_bundle(
+        cell: Cell | None, args: argparse.Namespace, report: _Report,
+) -> tuple[Bundle | None, Manifest | None]:
     bundle, manifest = _check_bundle(args.bundle, report)
     if cell is None or manifest is None:
         report.skip('binding', 'it needs both files without mistakes')
@@ -72,22 +114,19 @@ def run(args: argparse.Namespace, out: Output) -> int:
         report.skip('model', 'a model is only loaded once its bundle is verified')
     else:
         _check_model(bundle, report)
-    fits = not report.problems
-    if fits:
-        out.say('The bundle fits the cell.', style='bold green')
+    return bundle, manifest
+
+
+def _conclude(report: _Report, args: argparse.Namespace, out: Output) -> None:
+    fine, wrong = (
+        ('The bundle fits the cell.', 'The bundle cannot run on the cell') if args.bundle else
+        ('The cell file is without mistakes; no bundle was checked.', 'The cell file is wrong'))
+    if not report.problems:
+        out.say(fine, style='bold green')
     else:
         count = len(report.problems)
-        out.say(f'The bundle cannot run on the cell: {count} '
-                f'{"thing" if count == 1 else "things"} to mend.', style='bold red')
-    out.result({
-        'ok': fits,
-        'cell': {'path': str(args.cell), 'name': cell and cell.name,
-                 'sha256': cell and cell_digest(args.cell)},
-        'bundle': {'path': str(args.bundle), 'name': manifest and manifest.name,
-                   'sha256': bundle and bundle.digest},
-        'checks': report.checks,
-        'problems': [as_values(problem) for problem in report.problems]})
-    return 0 if fits else 1
+        out.say(f'{wrong}: {count} {"thing" if count == 1 else "things"} to mend.',
+                style='bold red')
 
 
 def _check_cell(path: Path, report: _Report) -> Cell | None:

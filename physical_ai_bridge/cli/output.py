@@ -51,6 +51,10 @@ class Output:
         """Write a line for a check that does not hold."""
         self._mark('FAIL', 'bold red', name, text)
 
+    def warned(self, name: str, text: str) -> None:
+        """Write a line for something that somebody should know, and that hinders nothing."""
+        self._mark('WARN', 'yellow', name, text)
+
     def skipped(self, name: str, text: str) -> None:
         """Write a line for a check that could not be made."""
         self._mark('--  ', 'yellow', name, text)

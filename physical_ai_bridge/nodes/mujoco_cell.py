@@ -29,6 +29,7 @@ from physical_ai_bridge.nodes.wire import (
 )
 from physical_ai_bridge.runtime.cdr import decode_joint_trajectory
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image, JointState
@@ -71,11 +72,20 @@ class MujocoCellNode(ManagedNode):
         self._factor = self._settings.number('real_time_factor', '', above=0.0, at_most=100.0)
         brightness = self._settings.number('brightness', '', above=0.0, at_most=10.0)
         self._simulation = simulation.MujocoCell(self._cell, seed=self._seed, cameras=False)
+        self._declare_controller()
         self._make_publishers()
         if self._cell.sensors.cameras:
             self._render = RenderThread(self, self._cell, brightness, self._on_images)
             self._render.start(_CAMERAS_READY_S)
         self._make_inputs()
+
+    def _declare_controller(self) -> None:
+        """Let the emulated controller be asked what a real one is asked, and say how it works."""
+        for name, value in self._simulation.controller.parameters.items():
+            if not self.has_parameter(name):
+                self.declare_parameter(name, value, ParameterDescriptor(
+                    description='of the emulated joint_trajectory_controller, which has no other '
+                    'setting', read_only=True), ignore_override=True)
 
     def _make_publishers(self) -> None:
         sensors, make = self._cell.sensors, self.make_publisher

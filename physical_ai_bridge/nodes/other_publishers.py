@@ -40,11 +40,12 @@ class OtherPublishers:
     def _found(self) -> dict[str, str]:
         """Return the name of each publisher's node, by GID."""
         return {
-            bytes(info.endpoint_gid).hex(): _full_name(info.node_namespace, info.node_name)
+            bytes(info.endpoint_gid).hex(): full_name(info.node_namespace, info.node_name)
             for info in self._node.get_publishers_info_by_topic(self._topic)}
 
 
-def _full_name(namespace: str, name: str) -> str:
+def full_name(namespace: str, name: str) -> str:
+    """Return a node's full name, from what the middleware tells of an endpoint or a node."""
     if name == _UNKNOWN or not name:
         return _NAMELESS
     return f'{namespace.rstrip("/")}/{name}'

@@ -84,6 +84,17 @@ class TrajectoryController:
         self._coefficients: tuple[np.ndarray, ...] = ()
 
     @property
+    def parameters(self) -> dict[str, bool | list[str]]:
+        """How it executes, in the names and values of the original's parameters."""
+        return {
+            'joints': list(self._names),
+            'command_interfaces': ['position'],
+            'interpolate_from_desired_state': self._from_desired,
+            'allow_trajectory_replacement': self._replaces,
+            'allow_nonzero_velocity_at_trajectory_end': False,
+        }
+
+    @property
     def active(self) -> bool:
         """Whether messages are taken."""
         return self._active

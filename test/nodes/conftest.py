@@ -78,6 +78,14 @@ class Graph:
         values = {key: str(value) if isinstance(value, Path) else value
                   for key, value in parameters.items()}
         arguments.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
+        self.run(name, '-m', f'physical_ai_bridge.nodes.{name}',
+                 '--ros-args', '--params-file', str(arguments))
+        client = LifecycleClient(self.node, self.executor, f'/{name}')
+        self._clients.append(client)
+        return client
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Start a Python process on this graph; SIGINT must end it with status 0."""
         environment = os.environ | {
             'ROS_DOMAIN_ID': str(self._domain),
             'ROS_LOG_DIR': str(self._folder / 'ros'),
@@ -85,12 +93,8 @@ class Graph:
             'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
         with (self._folder / f'{name}.log').open('wb') as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, '-m', f'physical_ai_bridge.nodes.{name}',
-                 '--ros-args', '--params-file', str(arguments)],
-                stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
-        client = LifecycleClient(self.node, self.executor, f'/{name}')
-        self._clients.append(client)
-        return client
+                [sys.executable, *arguments], stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
+                env=environment)
 
     def bring_up_all(self, *clients: Any) -> None:
         """Configure nodes that were launched, in order, and then activate them in order."""

@@ -38,6 +38,16 @@ def test_holds_where_it_was_activated():
     np.testing.assert_array_equal(setpoint.velocity, (0.0, 0.0))
 
 
+@pytest.mark.parametrize('name', [
+    'interpolate_from_desired_state', 'allow_trajectory_replacement'])
+@pytest.mark.parametrize('value', [False, True])
+def test_tells_how_it_executes_by_the_originals_parameters(name, value):
+    parameters = TrajectoryController(NAMES, **{name: value}).parameters
+    assert parameters[name] is value
+    assert parameters['joints'] == ['a', 'b']
+    assert parameters['allow_nonzero_velocity_at_trajectory_end'] is False
+
+
 def test_while_inactive_it_drops_silently():
     controller = TrajectoryController(NAMES)
     assert controller.receive(message(point(0, (1, 1))), NOW) is Acceptance.INACTIVE
