@@ -104,6 +104,8 @@ EXECUTABLES = [
     f'policy_node = {PACKAGE}.nodes.policy_node:main',
     f'safety_supervisor = {PACKAGE}.nodes.safety_supervisor:main',
     f'mujoco_cell = {PACKAGE}.nodes.mujoco_cell:main',
+    f'bring_up = {PACKAGE}.nodes.bring_up:main',
+    f'episodes = {PACKAGE}.nodes.episodes:main',
 ]
 
 

@@ -12,10 +12,9 @@ from xml.etree import ElementTree
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.digest import digest_of
 from physical_ai_bridge.contract.errors import CellError, Problem
+from physical_ai_bridge.contract.names import ROBOT_DESCRIPTION
 from physical_ai_bridge.contract.parsing import parse, too_large
 import yaml
-
-ROBOT_DESCRIPTION = '/robot_description'
 
 
 def load_cell(path: str | Path) -> Cell:

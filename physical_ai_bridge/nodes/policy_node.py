@@ -284,7 +284,9 @@ class PolicyNode(ManagedNode):
         if not self.active:
             return
         now = self._node_clock.now()
-        cameras = self._report.starving(self.count_publishers, now)
+        cameras = self._report.starving(
+            # To count does not remap, in a namespace say.
+            lambda topic: self.count_publishers(self.resolve_topic_name(topic)), now)
         with self._changed:
             level, message = self._report.headline(cameras)
             values = self._report.values(now)
