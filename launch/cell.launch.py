@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 import signal
 from typing import NoReturn
 
@@ -165,7 +166,7 @@ def cell_of(context: LaunchContext) -> list[Action]:
     moved = [] if namespace == '/' else list(remappings(load_cell(text('cell')), namespace))
     clock = [] if text('clock') == CLOCK else [(CLOCK, text('clock'))]
     respawn = text('respawn') == 'true'
-    more = [ParameterFile(text('params_file'))] if text('params_file') else []
+    more = [ParameterFile(existing(text('params_file')))] if text('params_file') else []
     common = {'cell': parameter('cell'), 'use_sim_time': parameter('use_sim_time', bool)}
     process = {'output': 'screen', 'sigterm_timeout': SIGTERM_S}
     node = {'namespace': namespace, 'remappings': [*moved, *clock], 'respawn': respawn,
@@ -190,6 +191,14 @@ def cell_of(context: LaunchContext) -> list[Action]:
         bring_up,
         *recording(text('record'), text('cell'), namespace, text('bundle')),
     ]
+
+
+def existing(path: str) -> str:
+    """Return the path of a file that is there: launch would go on without."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'params_file:={path}: nothing is there; write the path of a '
+                                'parameter file')
+    return path
 
 
 def is_one_of(names: list[str]) -> Callable[[Action], bool]:

@@ -60,37 +60,65 @@ def on_run(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
     return Shutdown(reason='all episodes have been run')
 
 
-def simulation_of(context: LaunchContext) -> list[Action]:
-    """Return what starts the simulated cell and its episodes; the rest is cell.launch.py's."""
-    def text(argument: str) -> str:
-        return LaunchConfiguration(argument).perform(context)
+def value_of(argument: str, context: LaunchContext) -> str:
+    """Return an argument's value."""
+    return LaunchConfiguration(argument).perform(context)
 
+
+def namespace_of(context: LaunchContext) -> str:
+    """Return the full namespace of the nodes."""
     outer = context.launch_configurations.get('ros_namespace')
-    namespace = make_namespace_absolute(prefix_namespace(outer, text('namespace'))) or '/'
-    clock = into_namespace(CLOCK, namespace)
+    return make_namespace_absolute(prefix_namespace(outer, value_of('namespace', context))) or '/'
+
+
+def whole(argument: str, context: LaunchContext) -> int:
+    """Return an argument that is a whole number, 0 or more."""
+    value = value_of(argument, context)
+    if not value.isdecimal():
+        raise ValueError(f'{argument}:={value}: write a whole number, 0 or more')
+    return int(value)
+
+
+def prepare(context: LaunchContext) -> list[Action]:
+    """
+    Look at the numbers, and hand on the name of the clock.
+
+    Before anything is started: what launch has started when it meets an error, it leaves behind.
+    """
+    whole('seed', context), whole('episodes', context)
+    return [SetLaunchConfiguration('clock', into_namespace(CLOCK, namespace_of(context)))]
+
+
+def simulation_of(context: LaunchContext) -> list[Action]:
+    """Return what starts the simulated cell, and its episodes."""
+    namespace = namespace_of(context)
     moved = [] if namespace == '/' else [
-        *remappings(load_cell(text('cell')), namespace), (CLOCK, clock)]
+        *remappings(load_cell(value_of('cell', context)), namespace),
+        (CLOCK, into_namespace(CLOCK, namespace))]
     common = {'namespace': namespace, 'output': 'screen', 'sigterm_timeout': '12'}
-    cell = Node(
-        package='physical_ai_bridge', executable='mujoco_cell', name='mujoco_cell',
-        parameters=[{
-            'cell': ParameterValue(LaunchConfiguration('cell'), value_type=str),
-            'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
-        }],
-        remappings=moved, respawn=text('respawn') == 'true', respawn_delay=2.0, **common)
-    episodes = Node(
-        package='physical_ai_bridge', executable='episodes', name='episodes',
-        arguments=['--count', text('episodes')], on_exit=on_run, **common)
-    return [cell, episodes, SetLaunchConfiguration('clock', clock)]
+    return [
+        Node(
+            package='physical_ai_bridge', executable='mujoco_cell', name='mujoco_cell',
+            parameters=[{
+                'cell': ParameterValue(LaunchConfiguration('cell'), value_type=str),
+                'seed': whole('seed', context),
+            }],
+            remappings=moved, respawn=value_of('respawn', context) == 'true', respawn_delay=2.0,
+            **common),
+        Node(
+            package='physical_ai_bridge', executable='episodes', name='episodes',
+            arguments=['--count', str(whole('episodes', context))], on_exit=on_run, **common),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         *ARGUMENTS,
-        OpaqueFunction(function=simulation_of),
+        OpaqueFunction(function=prepare),
         IncludeLaunchDescription(
             PathJoinSubstitution([SHARE, 'launch/cell.launch.py']),
             launch_arguments={
                 'cell': LaunchConfiguration('cell'), 'bundle': LaunchConfiguration('bundle'),
                 'bring_up_first': 'mujoco_cell'}.items()),
+        OpaqueFunction(function=simulation_of),
     ])
