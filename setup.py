@@ -108,6 +108,15 @@ EXECUTABLES = [
     f'episodes = {PACKAGE}.nodes.episodes:main',
 ]
 
+# The verbs of `ros2 policy`, which are those of the console script.
+VERBS = ['check', 'demo', 'distill', 'export', 'record', 'replay-incident', 'rollout']
+ROS2CLI = {
+    'ros2cli.command': [f'policy = {PACKAGE}.cli.ros2_policy:PolicyCommand'],
+    'ros2cli.extension_point': ['ros2policy.verb = ros2cli.verb:VerbExtension'],
+    'ros2policy.verb': [
+        f'{verb} = {PACKAGE}.cli.ros2_policy:{verb.replace("-", "_")}' for verb in VERBS],
+}
+
 
 def shared_files() -> list[tuple[str, list[str]]]:
     """Return what colcon and pip install under share/: the ament index, launch and config."""
@@ -140,6 +149,6 @@ setup(
     data_files=shared_files(),
     install_requires=CORE,
     extras_require=EXTRAS,
-    entry_points={'console_scripts': EXECUTABLES},
+    entry_points={'console_scripts': EXECUTABLES, **ROS2CLI},
     zip_safe=False,
 )
