@@ -108,8 +108,9 @@ def how(returncode: int) -> str:
 
 
 def on_death(
-        respawn: bool, event: ProcessExited, context: LaunchContext) -> list[Action]:
-    """Say what it means that a node has ended, and end the launch unless it is respawned."""
+        names: list[str], respawn: bool, event: ProcessExited,
+        context: LaunchContext) -> list[Action]:
+    """Say what it means that one of the nodes has ended; end the launch unless it is respawned."""
     if context.is_shutdown:
         return []
     node = event.action.node_name
@@ -119,8 +120,8 @@ def on_death(
         supervisor = f'{node.rpartition("/")[0]}/safety_supervisor'
         log.error(
             f'{what}. {meaning} Its process is started again, and does nothing by itself. When '
-            f'the cause is understood: ros2 run physical_ai_bridge bring_up {node}, and where '
-            f'the supervisor has stopped: ros2 service call {supervisor}/reset '
+            f'the cause is understood: ros2 run physical_ai_bridge bring_up {" ".join(names)}, '
+            f'and where the supervisor has stopped: ros2 service call {supervisor}/reset '
             'std_srvs/srv/Trigger')
         return []
     log.error(f'{what}. {meaning} The launch ends in {REST_S:g} s. What {node} wrote above says '
@@ -185,7 +186,7 @@ def cell_of(context: LaunchContext) -> list[Action]:
         namespace=namespace, arguments=names, on_exit=on_brought_up, **process)
     return [
         RegisterEventHandler(OnProcessExit(
-            target_action=is_one_of(names), on_exit=partial(on_death, respawn))),
+            target_action=is_one_of(names), on_exit=partial(on_death, names, respawn))),
         supervisor,
         policy,
         bring_up,

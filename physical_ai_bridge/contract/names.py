@@ -19,6 +19,14 @@ def topics_of(cell: Cell) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_topics(cell)))
 
 
+def sensed_topics(cell: Cell) -> tuple[str, ...]:
+    """Return what a cell itself publishes: sensors, emergency stop, the controller's reference."""
+    reference = cell.controller.state_topic
+    return tuple(dict.fromkeys((
+        *_topics(cell.sensors), cell.safety.emergency_stop.topic,
+        *(() if reference is None else (reference,)))))
+
+
 def shared_topics(cell: Cell) -> tuple[str, ...]:
     """Return the absolute names that the nodes of a cell use, but for the clock's."""
     return tuple(dict.fromkeys((

@@ -83,7 +83,7 @@ class Episodes:
             if done == count:
                 break
             self._next()
-        self._session.logger.info(f'{done} episodes, {succeeded} succeeded')
+        self._session.logger.info(f'{succeeded} of {done} episodes succeeded')
 
     def _tell(self) -> None:
         told = self._watch.episode
