@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTABLES = {
-    'physical_ai_bridge', 'policy_node', 'safety_supervisor', 'mujoco_cell', 'bring_up', 'episodes'}
+    'physical_ai_bridge', 'policy_node', 'safety_supervisor', 'mujoco_cell',
+    'bring_up', 'episodes'}
 
 
 # Where a distribution bears another name than what it installs.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 import signal
 import sys
 from types import FrameType
@@ -17,7 +18,7 @@ from types import FrameType
 from lifecycle_msgs.msg import State
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.nodes.executor import ignore_signals
-from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
+from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient, LifecycleError
 from physical_ai_bridge.nodes.recorder import RecorderSession, Sink, TopicChoice
 from rclpy.utilities import remove_ros_args
 
@@ -25,13 +26,19 @@ _PRESENT_S = 60.0
 # TensorRT builds its engine in here, which takes minutes.
 _CONFIGURED_S = 1800.0
 _ACTIVATED_S = 30.0
+# So long the others keep a process in mind that was killed.
+_FORGOTTEN_S = 30.0
 
 
 def bring_up(
         clients: Sequence[tuple[str, LifecycleClient]],
-        say: Callable[[str], object] = lambda text: None) -> None:
+        say: Callable[[str], object] = lambda text: None,
+        check: Callable[[], object] = lambda: None) -> None:
     """
     Configure the nodes in order, and then activate them in order; ``say`` hears of each.
+
+    ``check`` may raise, to refuse: it is called before the first is configured, and before the
+    first is activated.
 
     Raises
     ------
@@ -41,14 +48,38 @@ def bring_up(
     """
     for _, client in clients:
         client.wait_until_present(_PRESENT_S)
+    check()
     for name, client in clients:
         if client.state() == State.PRIMARY_STATE_UNCONFIGURED:
             client.configure(_CONFIGURED_S)
             say(f'{name} is configured')
+    check()
     for name, client in clients:
         if client.state() != State.PRIMARY_STATE_ACTIVE:
             client.activate(_ACTIVATED_S)
             say(f'{name} is active')
+
+
+def refuse_twins(session: RecorderSession, names: Sequence[str]) -> None:
+    """
+    Make sure that no two nodes bear one of the names: whom a request reaches would be chance.
+
+    Raises
+    ------
+    LifecycleError
+        If they do, and go on doing so.
+
+    """
+    def twins() -> list[str]:
+        return [name for name in names if session.count_nodes(name) > 1]
+
+    if twins():
+        session.logger.warning(
+            f'more than one node is named {", ".join(twins())}: waiting until one is gone')
+    if not session.wait_until(lambda: not twins(), _FORGOTTEN_S):
+        raise LifecycleError(
+            f'{", ".join(twins())}: more than one node bears this name. Where it is launched '
+            'already, end that, or launch this one in a namespace of its own')
 
 
 class Interrupted(Exception):
@@ -116,7 +147,8 @@ def main(args: list[str] | None = None) -> int:
 
     def act(session: RecorderSession) -> None:
         full = [session.full_name(name) for name in names]
-        bring_up([(name, session.lifecycle(name)) for name in full], session.logger.info)
+        bring_up([(name, session.lifecycle(name)) for name in full], session.logger.info,
+                 partial(refuse_twins, session, full))
 
     return conduct('bring_up', words, act)
 

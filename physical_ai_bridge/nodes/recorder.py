@@ -140,6 +140,11 @@ class RecorderSession:
         """Return the full name of ``name``, which may be relative to this node's namespace."""
         return name if name.startswith('/') else into_namespace(name, self._node.get_namespace())
 
+    def count_nodes(self, full_name: str) -> int:
+        """Return how many nodes bear a name, as far as this process has heard."""
+        found = self._node.get_node_names_and_namespaces()
+        return sum(into_namespace(name, space) == full_name for name, space in found)
+
     def lifecycle(self, target: str) -> LifecycleClient:
         """Return a client for the lifecycle of the node ``target``, such as /policy_node."""
         return LifecycleClient(self._node, self, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 import os
 from pathlib import Path
@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -68,6 +69,12 @@ class Launched:
         assert left == []
         return status
 
+    def kill(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        for pid in (self._process.pid, *self.pids().values()):
+            if Path(f'/proc/{pid}').exists():
+                os.kill(pid, signal.SIGKILL)
+
 
 def _own_terminal() -> None:
     os.setsid()
@@ -76,19 +83,46 @@ def _own_terminal() -> None:
 
 
 @pytest.fixture
-def launched(cell_path: Path) -> Iterator[Launched]:
-    """Return the simulated cell, launched, with an episode under way."""
-    process = Launched('mujoco.launch.py', f'cell:={cell_path}')
+def launch(cell_path: Path) -> Iterator[Callable[..., Launched]]:
+    """Return a function that launches the simulated cell with some arguments."""
+    made = []
+
+    def make(*arguments: str) -> Launched:
+        made.append(Launched('mujoco.launch.py', f'cell:={cell_path}', *arguments))
+        return made[-1]
+    yield make
+    for launched in made:
+        launched.kill()
+
+
+def wait_until_it_moves(launched: Launched) -> None:
+    """Wait for an arm under way; before that there is nothing to stop."""
+    rclpy = pytest.importorskip('rclpy')
+    from diagnostic_msgs.msg import DiagnosticStatus
+    from physical_ai_bridge.nodes import qos
+    from physical_ai_bridge.nodes.executor import make_executor
+    modes = []
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('test', context=context)
+    executor = make_executor(context)
+    executor.add_node(node)
     try:
-        process.wait_for(r'\[safety_supervisor\]: READY')
-        yield process
+        node.create_subscription(
+            DiagnosticStatus, '/safety_supervisor/state',
+            lambda status: modes.append(status.message.partition(':')[0]), qos.latched(64))
+        end = time.monotonic() + PATIENCE_S
+        while not {'ACTIVE', 'LIMITING'} & set(modes[-1:]):
+            assert time.monotonic() < end, launched.text
+            executor.spin_once(timeout_sec=0.1)
     finally:
-        for pid in process.pids().values():
-            if Path(f'/proc/{pid}').exists():
-                os.kill(pid, signal.SIGKILL)
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
-def test_it_runs_episodes_and_ctrl_c_ends_it_cleanly(launched):
+def test_it_runs_episodes_and_ctrl_c_ends_it_cleanly(launch):
+    launched = launch()
     launched.wait_for(r'episode 1, seed 1: ')
     launched.type(b'\x03')
     assert launched.end() == 0
@@ -101,7 +135,9 @@ def test_it_runs_episodes_and_ctrl_c_ends_it_cleanly(launched):
     ('safety_supervisor', 'Nothing goes to the controller any more'),
     ('mujoco_cell', 'Where the supervisor misses what it delivered, it stops the arm'),
 ])
-def test_a_node_that_is_killed_ends_it_with_a_sentence(launched, name, meaning):
+def test_a_node_that_is_killed_ends_it_with_a_sentence(launch, name, meaning):
+    launched = launch()
+    wait_until_it_moves(launched)
     os.kill(launched.pids()[name], signal.SIGKILL)
     assert launched.end() == 1
     assert f'/{name} has died of SIGKILL. {meaning}' in launched.text
@@ -110,9 +146,9 @@ def test_a_node_that_is_killed_ends_it_with_a_sentence(launched, name, meaning):
         assert 'STOPPED: PROPOSALS_SILENT' in launched.text
 
 
-def test_a_node_that_is_respawned_does_nothing_by_itself(cell_path):
-    launched = Launched('mujoco.launch.py', f'cell:={cell_path}', 'respawn:=true')
-    launched.wait_for(r'\[safety_supervisor\]: READY')
+def test_a_node_that_is_respawned_does_nothing_by_itself(launch):
+    launched = launch('respawn:=true')
+    wait_until_it_moves(launched)
     os.kill(launched.pids()['policy_node'], signal.SIGKILL)
     launched.wait_for('STOPPED: PROPOSALS_SILENT')
     launched.wait_for(r'(?s)policy_node has died.*\[policy_node-\d+\]: process started with pid')
@@ -123,8 +159,8 @@ def test_a_node_that_is_respawned_does_nothing_by_itself(cell_path):
     assert 'is active' not in again
 
 
-def test_what_cannot_be_configured_ends_it_with_the_nodes_own_reason(cell_path):
-    launched = Launched('mujoco.launch.py', f'cell:={cell_path}', 'bundle:=gone')
+def test_what_cannot_be_configured_ends_it_with_the_nodes_own_reason(launch):
+    launched = launch('bundle:=gone')
     assert launched.end() == 1
     assert ("/policy_node refused to configure: policy_node: parameter bundle: found 'gone'"
             in launched.text)

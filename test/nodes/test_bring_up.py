@@ -10,8 +10,11 @@ import sys
 
 import pytest
 
+rclpy = pytest.importorskip('rclpy')
 lifecycle_msgs = pytest.importorskip('lifecycle_msgs.msg')
 State = lifecycle_msgs.State
+LifecycleError = pytest.importorskip('physical_ai_bridge.nodes.lifecycle_client').LifecycleError
+RecorderSession = pytest.importorskip('physical_ai_bridge.nodes.recorder').RecorderSession
 
 pytestmark = pytest.mark.ros
 
@@ -90,6 +93,32 @@ def test_a_node_comes_up_and_one_that_refuses_is_named_with_its_own_reason(graph
     assert policy.state() == State.PRIMARY_STATE_UNCONFIGURED
 
 
+def test_before_each_round_it_is_checked_and_may_be_refused():
+    from physical_ai_bridge.nodes.bring_up import bring_up
+    asked = []
+
+    def refuse():
+        if ('configure', 'cell') in asked:
+            raise LifecycleError('no')
+    with pytest.raises(LifecycleError):
+        bring_up(bring_up_pairs(asked, cell=State.PRIMARY_STATE_UNCONFIGURED), check=refuse)
+    assert asked == [('wait for', 'cell'), ('configure', 'cell')]
+
+
+def test_a_name_that_two_nodes_bear_is_refused(graph, monkeypatch):
+    from physical_ai_bridge.nodes import bring_up
+    monkeypatch.setattr(bring_up, '_FORGOTTEN_S', 0.5)
+    twins = [rclpy.create_node('twin', context=graph.context) for _ in range(2)]
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(graph.context.get_domain_id()))
+    with RecorderSession('test_twins', (), lambda *args: None, lambda: None) as session:
+        assert session.wait_until(lambda: session.count_nodes('/twin') == 2, 20.0)
+        with pytest.raises(LifecycleError, match='/twin: more than one node bears this name'):
+            bring_up.refuse_twins(session, ['/twin'])
+        twins.pop().destroy_node()
+        bring_up.refuse_twins(session, ['/twin'])
+    twins.pop().destroy_node()
+
+
 def test_ctrl_c_ends_the_wait_for_a_node_cleanly(graph):
     process = start(graph, 'bring_up', 'nobody')
     graph.wait(lambda: ('bring_up', '/') in graph.node.get_node_names_and_namespaces(), 'bring_up')
@@ -100,7 +129,6 @@ def test_ctrl_c_ends_the_wait_for_a_node_cleanly(graph):
 
 def test_in_a_namespace_the_nodes_use_no_name_outside_it(cell_path, bundle_path):
     """A supervisor and a policy that are configured share /rosout and parameters alone."""
-    import rclpy
     from physical_ai_bridge.contract.cell_file import load_cell
     from physical_ai_bridge.contract.names import remappings
     from physical_ai_bridge.nodes.policy_node import PolicyNode
