@@ -101,11 +101,8 @@ EXTRAS = {
 
 EXECUTABLES = [
     f'{PACKAGE} = {PACKAGE}.cli:main',
-    f'policy_node = {PACKAGE}.nodes.policy_node:main',
-    f'safety_supervisor = {PACKAGE}.nodes.safety_supervisor:main',
-    f'mujoco_cell = {PACKAGE}.nodes.mujoco_cell:main',
-    f'bring_up = {PACKAGE}.nodes.bring_up:main',
-    f'episodes = {PACKAGE}.nodes.episodes:main',
+    *(f'{name} = {PACKAGE}.nodes.start:{name}' for name in (
+        'policy_node', 'safety_supervisor', 'mujoco_cell', 'bring_up', 'episodes')),
 ]
 
 # The verbs of `ros2 policy`, which are those of the console script.
