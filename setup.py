@@ -104,10 +104,19 @@ EXTRAS = {
 
 EXECUTABLES = [
     f'{PACKAGE} = {PACKAGE}.cli:main',
-    f'policy_node = {PACKAGE}.nodes.policy_node:main',
-    f'safety_supervisor = {PACKAGE}.nodes.safety_supervisor:main',
-    f'mujoco_cell = {PACKAGE}.nodes.mujoco_cell:main',
+    *(f'{name} = {PACKAGE}.nodes.start:{name}' for name in (
+        'policy_node', 'safety_supervisor', 'mujoco_cell', 'bring_up', 'episodes')),
 ]
+
+# The verbs of `ros2 policy`, which are those of the console script.
+VERBS = [
+    'check', 'demo', 'distill', 'export', 'new-cell', 'record', 'replay-incident', 'rollout']
+ROS2CLI = {
+    'ros2cli.command': [f'policy = {PACKAGE}.cli.ros2_policy:PolicyCommand'],
+    'ros2cli.extension_point': ['ros2policy.verb = ros2cli.verb:VerbExtension'],
+    'ros2policy.verb': [
+        f'{verb} = {PACKAGE}.cli.ros2_policy:{verb.replace("-", "_")}' for verb in VERBS],
+}
 
 
 def shared_files() -> list[tuple[str, list[str]]]:
@@ -141,6 +150,6 @@ setup(
     data_files=shared_files(),
     install_requires=CORE,
     extras_require=EXTRAS,
-    entry_points={'console_scripts': EXECUTABLES},
+    entry_points={'console_scripts': EXECUTABLES, **ROS2CLI},
     zip_safe=False,
 )

@@ -125,7 +125,7 @@ def need_ros(module: str = 'rclpy') -> None:
     """
     if importlib.util.find_spec(module) is None:
         raise SetupError(
-            f'the demo runs over ROS 2, and this Python has no {module}; type '
+            f'this runs over ROS 2, and this Python has no {module}; type '
             f'{sys.executable} -m pip install "physical_ai_bridge[kilted]", or, where ROS 2 is '
             'installed, source /opt/ros/<distribution>/setup.bash first')
 

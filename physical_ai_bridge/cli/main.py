@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import importlib
 import os
@@ -32,6 +32,11 @@ class Verb:
     summary: str
     example: str
 
+    @property
+    def description(self) -> str:
+        """The summary as a sentence."""
+        return f'{self.summary[0].upper()}{self.summary[1:]}.'
+
 
 VERBS = {
     'demo': Verb(
@@ -46,6 +51,10 @@ VERBS = {
         'physical_ai_bridge.cli.new_cell',
         'write a first cell file from a URDF and the files of ros2_control and MoveIt',
         'new-cell --urdf robot.urdf --controllers controllers.yaml --out my_cell.yaml'),
+    'record': Verb(
+        'physical_ai_bridge.cli.record',
+        'record what goes in and out of the nodes of a cell, as MCAP, until Ctrl-C',
+        'record --cell my_cell.yaml --out recordings/first'),
     'rollout': Verb(
         'physical_ai_bridge.cli.rollout',
         'run episodes in the simulated cell without ROS, faster than real time',
@@ -71,9 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = '--debug' in words
     # Known before parsing, so that even an error on the way is said in the form asked for.
     out = Output(json='--json' in words)
-    try:
+
+    def act() -> int:
         args = _parse(words)
-        return _module(args.verb).run(args, out)
+        return module_of(args.verb).run(args, out)
+
+    return answer(act, out, debug=debug)
+
+
+def answer(act: Callable[[], int], out: Output, *, debug: bool) -> int:
+    """Return the exit status of ``act``; its errors become sentences, and a status."""
+    try:
+        return act()
     except SystemExit as stop:  # argparse's way out, of --help too
         return stop.code if isinstance(stop.code, int) else 2
     except BrokenPipeError:
@@ -109,14 +127,19 @@ def _refuse(error: BridgeError, out: Output) -> int:
     return 1
 
 
+def add_switches(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every verb."""
+    # Suppressed defaults: a switch before the verb must survive the verb's own parser.
+    parser.add_argument('--json', action='store_true', default=argparse.SUPPRESS,
+                        help='write one JSON object to stdout, for machines')
+    parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS,
+                        help='show the traceback of an error')
+
+
 def _parse(words: list[str]) -> argparse.Namespace:
     """Parse the words, loading the one verb that they name."""
     switches = argparse.ArgumentParser(add_help=False)
-    # Suppressed defaults: a switch before the verb must survive the verb's own parser.
-    switches.add_argument('--json', action='store_true', default=argparse.SUPPRESS,
-                          help='write one JSON object to stdout, for machines')
-    switches.add_argument('--debug', action='store_true', default=argparse.SUPPRESS,
-                          help='show the traceback of an error')
+    add_switches(switches)
     # No abbreviations: a script must not change its meaning when an option is added.
     form = {'parents': [switches], 'allow_abbrev': False,
             'formatter_class': argparse.RawDescriptionHelpFormatter}
@@ -131,16 +154,17 @@ def _parse(words: list[str]) -> argparse.Namespace:
     for name, verb in VERBS.items():
         inner = verbs.add_parser(
             name, **form, help=verb.summary,
-            description=f'{verb.summary[0].upper()}{verb.summary[1:]}.',
+            description=verb.description,
             epilog=f'example:\n  {PROGRAM} {verb.example}')
         if name == named:
-            _module(name).add_arguments(inner)
+            module_of(name).add_arguments(inner)
     args = parser.parse_args(words)
     args.json, args.debug = getattr(args, 'json', False), getattr(args, 'debug', False)
     return args
 
 
-def _module(verb: str) -> Any:
+def module_of(verb: str) -> Any:
+    """Import the module of a verb."""
     return importlib.import_module(VERBS[verb].module)
 
 

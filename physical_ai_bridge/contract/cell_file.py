@@ -13,10 +13,9 @@ from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.decisions import find_marks, without_echoes
 from physical_ai_bridge.contract.digest import digest_of
 from physical_ai_bridge.contract.errors import CellError, Problem
+from physical_ai_bridge.contract.names import ROBOT_DESCRIPTION
 from physical_ai_bridge.contract.parsing import parse, too_large
 import yaml
-
-ROBOT_DESCRIPTION = '/robot_description'
 
 
 def load_cell(path: str | Path) -> Cell:

@@ -52,6 +52,16 @@ class _StopSignals:
         self.received = True
 
 
+def ignore_signals() -> None:
+    """
+    Let a second Ctrl-C do nothing to a process that is ending.
+
+    An interpreter that ends puts back the signals' own ways, and dies of them.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class _SafeEnd:
     """However the loop ends, the node ends safely; an error is told, and kept in ``failure``."""
 
@@ -153,6 +163,7 @@ def run(
             node.destroy_node()
     finally:
         rclpy.try_shutdown()
+        ignore_signals()
     return _status(node)
 
 

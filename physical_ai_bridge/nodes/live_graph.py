@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 
 from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.names import CLOCK
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.dds import packaged_profile, profile_variable
 from physical_ai_bridge.nodes.other_publishers import full_name
@@ -77,7 +78,7 @@ class LiveGraph:
 
     def clock_publishers(self) -> tuple[str, ...]:
         """Return the nodes that publish /clock."""
-        return tuple(sorted({each.node for each in self.topic('/clock').publishers}))
+        return tuple(sorted({each.node for each in self.topic(CLOCK).publishers}))
 
     def supervisors(self, commands: Topic) -> tuple[str, ...]:
         """Return who of those that publish commands can be stopped and reset: our supervisor."""

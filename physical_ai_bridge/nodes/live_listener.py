@@ -10,6 +10,7 @@ import time
 
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.contract.names import CLOCK, PROPOSALS, remappings
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.controller_state import controller_state_type
 from physical_ai_bridge.nodes.dds import use_packaged_profile
@@ -27,7 +28,6 @@ from physical_ai_bridge.runtime.live_check.observed import (
     Expected,
     expected_streams,
     Observed,
-    PROPOSALS,
     Stream,
 )
 from physical_ai_bridge.runtime.live_check.tally import clock_of, Tally
@@ -91,11 +91,12 @@ class LiveListener:
             advance: Callable[..., None] = lambda *steps: None) -> None:
         self._cell, self._advance = cell, advance
         self._expected = expected_streams(cell, cameras)
+        moved = (f'{name}:={inside}' for name, inside in remappings(cell, namespace))
         try:
             self.node = rclpy.create_node(
                 f'check_live_{os.getpid()}', context=context, namespace=namespace,
-                cli_args=['--ros-args', *(part for each in (*remaps, *self._moved(namespace))
-                                          for part in ('-r', each))],
+                cli_args=['--ros-args', *(
+                    part for each in (*remaps, *moved) for part in ('-r', each))],
                 use_global_arguments=False, enable_rosout=False, start_parameter_services=False,
                 parameter_overrides=[Parameter('start_type_description_service', value=False)])
         except (ValueError, RuntimeError) as error:
@@ -113,17 +114,9 @@ class LiveListener:
         self._taken = 0
         self._start_counting()
         self.node.create_subscription(
-            Clock, '/clock', self._on_clock, qos.newest_frame(), raw=True)
+            Clock, CLOCK, self._on_clock, qos.newest_frame(), raw=True)
         for stream in self._expected:
             self._listen(stream)
-
-    def _moved(self, namespace: str) -> list[str]:
-        """Return the remappings that move every topic of the cell into a namespace."""
-        prefix = '/'.join(('', *filter(None, namespace.split('/'))))
-        topics = {each.topic for each in self._expected}
-        topics |= {self._cell.controller.topic, PROPOSALS}
-        return [f'{name}:={prefix}{name}' for name in sorted(topics)
-                if prefix and name.startswith('/') and not name.startswith(f'{prefix}/')]
 
     def close(self) -> None:
         """Take the node down."""

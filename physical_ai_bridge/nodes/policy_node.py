@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 import sys
 import threading
@@ -125,7 +126,7 @@ class PolicyNode(ManagedNode):
                     if name in spec.wrenches}
         self._streams = ['joint_state', *(f'wrench/{name}' for name in wrenches),
                          *(f'image/{name}' for name in self._cameras), 'command']
-        self._report = PolicyReport(self._cameras, self._streams)
+        self._report = self._new_report()
         self._proposal_publisher = self.make_publisher(
             JointTrajectory, '/proposed_trajectory', qos.command(depth=1))
         self._diagnostics_publisher = self.make_publisher(
@@ -147,6 +148,12 @@ class PolicyNode(ManagedNode):
         self.make_subscription(String, '~/task', self._take_task, qos.latched())
         self.make_timer(1.0, self._tell, self._node_clock.steady)
 
+    def _new_report(self) -> PolicyReport:
+        # A topic that is remapped is counted, and told to people, by the name that it has then.
+        return PolicyReport(
+            {name: replace(camera, topic=self.resolve_topic_name(camera.topic))
+             for name, camera in self._cameras.items()}, self._streams)
+
     def _listen(
             self, message: type, topic: str, profile: Any, kind: str,
             decode: Callable[[bytes], Any], feed: Callable[[Any, Instant], None]) -> None:
@@ -162,7 +169,7 @@ class PolicyNode(ManagedNode):
             now = self._node_clock.now()
             self._loop.reset()
             self._journal.append('activate', now)
-            self._report = PolicyReport(self._cameras, self._streams)
+            self._report = self._new_report()
             self._stopping = False
         if self._task is not None:
             self._take_task(self._task)

@@ -12,10 +12,12 @@ from typing import Protocol
 
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.contract.names import DIAGNOSTICS, into_namespace, PROPOSALS
 from physical_ai_bridge.nodes.dds import use_packaged_profile
 from physical_ai_bridge.nodes.executor import make_executor
 from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
 import rclpy
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -24,8 +26,6 @@ from std_srvs.srv import Trigger
 
 SUPERVISOR_STATE = '/safety_supervisor/state'
 EPISODE = '/mujoco_cell/episode'
-PROPOSALS = '/proposed_trajectory'
-DIAGNOSTICS = '/diagnostics'
 
 _TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 _STATUS = 'diagnostic_msgs/msg/DiagnosticStatus'
@@ -101,15 +101,16 @@ class RecorderSession:
     A process that records and, in the same thread, conducts the other nodes.
 
     Everything happens inside ``step`` and the calls that wait; use it in a ``with`` statement.
-    ``attend`` is called at every step: it may raise, to leave a wait early.
+    ``attend`` is called at every step: it may raise, to leave a wait early. ``args`` are ROS's
+    own, after --ros-args: a namespace and remappings, say.
     """
 
     def __init__(
             self, name: str, topics: Sequence[TopicChoice], sink: Sink,
-            attend: Callable[[], None]) -> None:
+            attend: Callable[[], None], args: Sequence[str] = ()) -> None:
         use_packaged_profile()
         self._attend = attend
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)
         self._node = Recorder(name, topics, sink)
         self._executor = make_executor()
         self._executor.add_node(self._node)
@@ -129,6 +130,20 @@ class RecorderSession:
         """Serve what has come; ``LifecycleClient`` waits through this."""
         self._executor.spin_once(timeout_sec=timeout_sec)
         self._attend()
+
+    @property
+    def logger(self) -> RcutilsLogger:
+        """The node's logger."""
+        return self._node.get_logger()
+
+    def full_name(self, name: str) -> str:
+        """Return the full name of ``name``, which may be relative to this node's namespace."""
+        return name if name.startswith('/') else into_namespace(name, self._node.get_namespace())
+
+    def count_nodes(self, full_name: str) -> int:
+        """Return how many nodes bear a name, as far as this process has heard."""
+        found = self._node.get_node_names_and_namespaces()
+        return sum(into_namespace(name, space) == full_name for name, space in found)
 
     def lifecycle(self, target: str) -> LifecycleClient:
         """Return a client for the lifecycle of the node ``target``, such as /policy_node."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from physical_ai_bridge.contract.cell_file import ROBOT_DESCRIPTION, urdf_path
+from physical_ai_bridge.contract.cell_file import urdf_path
 from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.contract.names import ROBOT_DESCRIPTION
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import LoadedCell
 from physical_ai_bridge.nodes.dds import use_packaged_profile

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell, ForceLimit, Load
+from physical_ai_bridge.contract.names import PROPOSALS
 from physical_ai_bridge.contract.samples import JointSample, WrenchSample
 from physical_ai_bridge.runtime.live_check.controller import controller_node
 from physical_ai_bridge.runtime.live_check.finding import Verdict
@@ -19,7 +20,6 @@ from physical_ai_bridge.runtime.live_check.observed import (
     Expected,
     expected_streams,
     Observed,
-    PROPOSALS,
     Received,
     Stream,
     Topic,

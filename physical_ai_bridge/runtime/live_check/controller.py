@@ -6,13 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.names import PROPOSALS
 from physical_ai_bridge.runtime.live_check.finding import About, Finding
-from physical_ai_bridge.runtime.live_check.observed import (
-    COMMAND_TYPE,
-    Observed,
-    PROPOSALS,
-    Topic,
-)
+from physical_ai_bridge.runtime.live_check.observed import COMMAND_TYPE, Observed, Topic
 
 _ABOUT = About('controller')
 # What a joint_trajectory_controller must be set to, and what happens where it is not.

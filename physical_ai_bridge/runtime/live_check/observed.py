@@ -8,10 +8,9 @@ from enum import Enum
 from typing import Any
 
 from physical_ai_bridge.contract.cell import Cell
-from physical_ai_bridge.contract.cell_file import ROBOT_DESCRIPTION
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S
+from physical_ai_bridge.contract.names import ROBOT_DESCRIPTION
 
-PROPOSALS = '/proposed_trajectory'
 COMMAND_TYPE = 'trajectory_msgs/msg/JointTrajectory'
 
 
