@@ -14,7 +14,7 @@ from physical_ai_bridge.simulation.gl import mujoco
 
 # A camera looks along -z with x to the right in MuJoCo, along x with y to the left in Gazebo:
 # the rotation from the former's axes to the latter's, as a quaternion w, x, y, z.
-_LOOK = np.array([0.5, 0.5, -0.5, -0.5])
+_LOOK = np.array([0.5, -0.5, 0.5, 0.5])
 
 
 def horizontal_fov_rad(fovy_deg: float, width: int, height: int) -> float:
