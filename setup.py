@@ -79,6 +79,8 @@ EXTRAS = {
         'hypothesis>=6.100,<7',
         'onnx>=1.17,<2',  # builds the small models that tests run
     ],
+    # Carries the SDFormat library, with which the tests read the world for Gazebo.
+    'gazebo': ['drake>=1.40,<2'],
     'lint': [
         'ruff>=0.15,<0.18',
         'import-linter>=2.1,<3',

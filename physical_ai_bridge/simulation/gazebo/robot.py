@@ -80,20 +80,39 @@ def _joint(source: Source, body: str) -> Element:
             inside += [force_torque(wrench) for wrench in source.cell.sensors.wrenches.values()]
         return element('joint', *inside, name=joint_name(model, body), type='fixed')
     joint = model.joint(own.jntadr[0])
-    actuator = model.actuator(joint.name)
     inside.append(element(
         'axis', element('xyz', numbers(joint.axis)),
         element('limit', element('lower', float(joint.range[0])),
                 element('upper', float(joint.range[1])),
-                element('effort', float(actuator.forcerange[1])),
-                element('velocity', _max_velocity(joint.name))),
-        # MuJoCo's actuator is kp (command - position) - kv velocity. The first half is the
-        # controller's gain; the second is damping, which both engines take in implicitly.
-        element('dynamics', element('damping', -float(actuator.biasprm[2])))))
+                element('effort', spring_limit_nm(model, joint.name)),
+                element('velocity', _max_velocity_rad_s(joint.name))),
+        element('dynamics', element('damping', damping_nm_s(model, joint.name)))))
     return element('joint', *inside, name=joint.name, type='revolute')
 
 
-def _max_velocity(joint: str) -> float:
+def damping_nm_s(model: mujoco.MjModel, joint: str) -> float:
+    """
+    Return what slows a joint, in N·m·s/rad.
+
+    MuJoCo's actuator is kp (command - position) - kv velocity. The first half is the controller's
+    gain; this is the second, which both engines take in implicitly. As a gain of the controller it
+    would shake the wrist, which weighs so little.
+    """
+    return -float(model.actuator(joint).biasprm[2])
+
+
+def spring_limit_nm(model: mujoco.MjModel, joint: str) -> float:
+    """
+    Return the largest effort that the controller may command, in N·m.
+
+    The drive's own limit bounds spring and damper together, and only the spring is commanded: at
+    full speed it has to overcome all of the damping first.
+    """
+    limit = float(model.actuator(joint).forcerange[1])
+    return limit + damping_nm_s(model, joint) * _max_velocity_rad_s(joint)
+
+
+def _max_velocity_rad_s(joint: str) -> float:
     limit = ElementTree.parse(urdf_path()).find(f"joint[@name='{joint}']/limit")
     return float(limit.attrib['velocity'])
 
@@ -107,6 +126,9 @@ def robot_urdf(source: Source) -> str:
     against whatever is in the way.
     """
     root = ElementTree.parse(urdf_path()).getroot()
+    for name in source.cell.robot.joints:
+        limit = root.find(f"joint[@name='{name}']/limit")
+        limit.set('effort', number(spring_limit_nm(source.model, name)))
     for name, wanted in source.cell.sensors.cameras.items():
         root.extend(_optical_frame(source, name, wanted.frame_id))
     root.append(element(
@@ -121,7 +143,7 @@ def robot_urdf(source: Source) -> str:
 
 
 def _interfaces(source: Source, joint: str, start_rad: float) -> Element:
-    limit = float(source.model.actuator(joint).forcerange[1])
+    limit = spring_limit_nm(source.model, joint)
     return element(
         'joint',
         element('command_interface', element('param', -limit, name='min'),

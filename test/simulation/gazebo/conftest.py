@@ -37,6 +37,7 @@ class Parsed:
     inspector: Any
     context: Any
     messages: list[str]
+    simulator: Any = None
 
     def pose(self, body: str, joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Return a body's pose (4, 4) in the world, joints in the order of ``names``."""
@@ -46,8 +47,14 @@ class Parsed:
         return found.GetAsMatrix4()
 
 
-def read(*texts: str) -> Parsed:
-    """Read SDF texts into one plant; Drake raises RuntimeError where SDFormat reports an error."""
+def read(*texts: str, simulated: bool = False) -> Parsed:
+    """
+    Read SDF texts into one plant; Drake raises RuntimeError where SDFormat reports an error.
+
+    With ``simulated`` there is a simulator of the arm, without weight and without contacts among
+    its own links, whose context is the one returned.
+    """
+    from pydrake.geometry import SceneGraphConfig
     from pydrake.multibody.parsing import Parser
     from pydrake.multibody.plant import AddMultibodyPlantSceneGraph
     from pydrake.systems.framework import DiagramBuilder
@@ -57,12 +64,37 @@ def read(*texts: str) -> Parsed:
     try:
         builder = DiagramBuilder()
         plant, scene = AddMultibodyPlantSceneGraph(builder, 0.002)
+        config = SceneGraphConfig()
+        # Surfaces, not points, are what guides a box into a box.
+        config.default_proximity_properties.compliance_type = 'compliant'
+        config.default_proximity_properties.hydroelastic_modulus = 1e8
+        scene.set_config(config)
         for text in texts:
             Parser(plant).AddModelsFromString(_FRAME_ID.sub('', text), 'sdf')
     finally:
         log.removeHandler(messages)
+    if simulated:
+        return simulate(builder, plant, scene, messages.texts)
     plant.Finalize()
     return Parsed(plant, scene.model_inspector(), plant.CreateDefaultContext(), messages.texts)
+
+
+def simulate(builder: Any, plant: Any, scene: Any, messages: list[str]) -> Parsed:
+    """Return the plant with a simulator around it."""
+    from pydrake.geometry import CollisionFilterDeclaration, GeometrySet
+    from pydrake.systems.analysis import Simulator
+
+    arm = plant.GetModelInstanceByName('ur5e')
+    # The files say so of each link, which Drake's parser does not take over.
+    plant.set_gravity_enabled(arm, False)
+    plant.Finalize()
+    own = [geometry for index in plant.GetBodyIndices(arm)
+           for geometry in plant.GetCollisionGeometriesForBody(plant.get_body(index))]
+    scene.collision_filter_manager().Apply(
+        CollisionFilterDeclaration().ExcludeWithin(GeometrySet(own)))
+    simulator = Simulator(builder.Build())
+    context = plant.GetMyMutableContextFromRoot(simulator.get_mutable_context())
+    return Parsed(plant, scene.model_inspector(), context, messages, simulator)
 
 
 @pytest.fixture(scope='session')

@@ -97,8 +97,8 @@ def test_the_bridge_knows_each_pair_of_types_and_carries_one_way(bridge):
 
 def test_the_bridge_listens_where_gazebo_publishes(bridge, world, robot):
     published = {f"/world/{world.find('world').get('name')}/clock"}
-    published |= {
-        '/' + sensor.findtext('topic') for root in (world, robot) for sensor in root.iter('sensor')}
+    for root in (world, robot):
+        published |= {'/' + sensor.findtext('topic') for sensor in root.iter('sensor')}
     assert {entry['gz_topic_name'] for entry in bridge} == published
 
 
@@ -133,6 +133,11 @@ def test_gain_and_damping_are_the_two_halves_of_mujocos_actuator(controllers, ro
 
 def test_the_description_is_the_cells_urdf_and_what_gazebo_adds(description, cell):
     kept = ElementTree.parse(urdf_path()).getroot()
+    for name in cell.robot.joints:
+        # ros2_control takes the stricter of this and the interface's own limit.
+        limit, own = (root.find(f"joint[@name='{name}']/limit") for root in (kept, description))
+        assert float(own.get('effort')) > float(limit.get('effort'))
+        limit.set('effort', own.get('effort'))
     written = [ElementTree.canonicalize(ElementTree.tostring(part), strip_text=True)
                for part in description]
     for part in kept:
@@ -144,7 +149,7 @@ def test_the_description_is_the_cells_urdf_and_what_gazebo_adds(description, cel
         ('ros2_control', 'ur5e')]
 
 
-def test_each_joint_offers_what_its_controllers_claim(description, controllers, source):
+def test_each_joint_offers_what_its_controllers_claim(description, controllers, robot, source):
     claimed = controllers['joint_trajectory_controller']['ros__parameters']
     control = description.find('ros2_control')
     assert control.findtext('hardware/plugin') == 'gz_ros2_control/GazeboSimSystem'
@@ -157,9 +162,11 @@ def test_each_joint_offers_what_its_controllers_claim(description, controllers, 
             claimed['state_interfaces'])
         assert float(joint.findtext("state_interface/param[@name='initial_value']")) == (
             pytest.approx(start, abs=1e-6))
-        low, high = source.model.actuator(joint.get('name')).forcerange
-        assert float(joint.findtext("command_interface/param[@name='min']")) == low
-        assert float(joint.findtext("command_interface/param[@name='max']")) == high
+        name = joint.get('name')
+        limit = robot.findtext(f".//joint[@name='{name}']/axis/limit/effort")
+        assert joint.findtext("command_interface/param[@name='min']") == f'-{limit}'
+        assert joint.findtext("command_interface/param[@name='max']") == limit
+        assert description.find(f"joint[@name='{name}']/limit").get('effort') == limit
 
 
 @settings(max_examples=25)
@@ -184,5 +191,3 @@ def test_every_frame_of_the_description_is_where_mujoco_has_it(folder, source, j
         np.testing.assert_allclose(at.translation, data.cam(name).xpos, atol=1e-6)
         # An optical frame: x to the right, y down, z along the view.
         np.testing.assert_allclose(at.rotation.T, (right, -up, -back), atol=1e-6)
-
-
