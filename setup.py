@@ -106,6 +106,7 @@ EXECUTABLES = [
     f'policy_node = {PACKAGE}.nodes.policy_node:main',
     f'safety_supervisor = {PACKAGE}.nodes.safety_supervisor:main',
     f'mujoco_cell = {PACKAGE}.nodes.mujoco_cell:main',
+    f'simulated_emergency_stop = {PACKAGE}.nodes.simulated_emergency_stop:main',
 ]
 
 

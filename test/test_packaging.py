@@ -16,7 +16,9 @@ import physical_ai_bridge
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXECUTABLES = {'physical_ai_bridge', 'policy_node', 'safety_supervisor', 'mujoco_cell'}
+EXECUTABLES = {
+    'physical_ai_bridge', 'policy_node', 'safety_supervisor', 'mujoco_cell',
+    'simulated_emergency_stop'}
 
 
 # Where a distribution bears another name than what it installs.

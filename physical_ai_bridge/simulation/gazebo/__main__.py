@@ -8,9 +8,9 @@ import sys
 
 from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.errors import BridgeError
+from physical_ai_bridge.contract.resources import config_path
 from physical_ai_bridge.simulation.gazebo.files import texts
 from physical_ai_bridge.simulation.gazebo.source import Source
-from physical_ai_bridge.simulation.world import config_path
 
 
 def main(args: list[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(args: list[str] | None = None) -> int:
         description="Write the MuJoCo cell's world, arm and settings for Gazebo.")
     parser.add_argument('folder', type=Path, help='where to write; it is made if need be')
     parser.add_argument(
-        '--cell', type=Path, default=config_path('cells', 'mujoco_ur5e.yaml'),
+        '--cell', type=Path, default=config_path('cells/mujoco_ur5e.yaml'),
         help='path of the cell file (default: the one that comes with this package)')
     parser.add_argument(
         '--seed', type=int, default=0,

@@ -1,0 +1,42 @@
+"""The stand-in for a button beats in simulation alone, and gives way to a real one."""
+
+from __future__ import annotations
+
+from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.lifecycle_client import LifecycleError
+import pytest
+
+std_msgs = pytest.importorskip('std_msgs.msg')
+std_srvs = pytest.importorskip('std_srvs.srv')
+Bool, Trigger = std_msgs.Bool, std_srvs.Trigger
+
+pytestmark = pytest.mark.ros
+
+NODE, TOPIC = 'simulated_emergency_stop', '/emergency_stop'
+
+
+def test_it_beats_while_active_and_can_be_pressed_and_gives_way(graph, cell_path):
+    beats = graph.listen(Bool, TOPIC, qos.newest_frame())
+    client = graph.start(NODE, cell=cell_path, use_sim_time=True)
+    client.configure()
+    graph.call(Trigger, f'/{NODE}/release')
+    assert beats.messages == [], 'inactive, it is silent, and silence means pressed'
+    client.activate()
+    graph.wait(lambda: len(beats.messages) >= 3)
+    assert not any(beat.data for beat in beats.messages)
+    assert graph.call(Trigger, f'/{NODE}/press').message == 'pressed'
+    graph.wait(lambda: beats.last.data)
+    assert graph.call(Trigger, f'/{NODE}/release').message == 'released'
+    graph.wait(lambda: not beats.last.data)
+
+    real = graph.node.create_publisher(Bool, TOPIC, qos.newest_frame())
+    graph.wait(lambda: beats.last.data, 'pressed beside another publisher')
+    assert '/emergency_stop: /test publishes there too; saying pressed' in graph.log(NODE)
+    graph.node.destroy_publisher(real)
+    graph.wait(lambda: not beats.last.data)
+
+
+def test_it_refuses_to_stand_in_for_a_button_on_a_real_cell(graph, cell_path):
+    client = graph.start(NODE, cell=cell_path)
+    with pytest.raises(LifecycleError, match='use_sim_time: found false.*in simulation alone'):
+        client.configure()
