@@ -29,7 +29,9 @@ from launch_ros.actions import LifecycleNode, LifecycleTransition, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
+import yaml
 
+MANAGER = 'controller_manager'
 SHARE = FindPackageShare('physical_ai_bridge')
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -87,10 +89,12 @@ def simulation(context: LaunchContext) -> list[Action]:
     """Return Gazebo with the world, the arm in it, and what carries its topics to ROS."""
     files = Path(LaunchConfiguration('files').perform(context)).resolve()
     gui = LaunchConfiguration('gui').perform(context) == 'true'
-    controllers = str(files / 'controllers.yaml')
+    controllers = files / 'controllers.yaml'
+    spawned = [name for name in yaml.safe_load(controllers.read_text(encoding='utf-8'))
+               if name != MANAGER]
     arm = ElementTree.parse(files / 'robot.sdf')
     # Gazebo looks for a relative path in the folder that it was started in.
-    arm.find('.//plugin/parameters').text = controllers
+    arm.find('.//plugin/parameters').text = str(controllers)
     description = (files / 'robot.urdf').read_text(encoding='utf-8')
     gazebo = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare('ros_gz_sim'), 'launch', 'gz_sim.launch.py']),
@@ -113,8 +117,8 @@ def simulation(context: LaunchContext) -> list[Action]:
                 ElementTree.tostring(arm.getroot(), encoding='unicode'), value_type=str)}])
     spawners = Node(
         package='controller_manager', executable='spawner', output='screen',
-        arguments=['joint_state_broadcaster', 'joint_trajectory_controller',
-                   '--controller-manager', '/controller_manager', '--param-file', controllers])
+        arguments=[*spawned, '--controller-manager', f'/{MANAGER}',
+                   '--param-file', str(controllers)])
     return [
         RegisterEventHandler(OnProcessExit(on_exit=end_with_gazebo)),
         after(spawn, lambda: [spawners]), after(spawners, graph),

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
-NODES = {'policy_node', 'safety_supervisor', 'mujoco_cell'}
+NODES = {'policy_node', 'safety_supervisor', 'mujoco_cell', 'simulated_emergency_stop'}
 
 
 def calls(path: Path, name: str) -> list[ast.Call]:
