@@ -38,5 +38,5 @@ def test_it_beats_while_active_and_can_be_pressed_and_gives_way(graph, cell_path
 
 def test_it_refuses_to_stand_in_for_a_button_on_a_real_cell(graph, cell_path):
     client = graph.start(NODE, cell=cell_path)
-    with pytest.raises(LifecycleError, match='use_sim_time: found false.*in simulation alone'):
+    with pytest.raises(LifecycleError, match=r'use_sim_time: found false.*simulation alone'):
         client.configure()

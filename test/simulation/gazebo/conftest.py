@@ -21,6 +21,7 @@ _FRAME_ID = re.compile(r'\s*<gz_frame_id>.*?</gz_frame_id>')
 
 
 class _Messages(logging.Handler):
+
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
@@ -40,7 +41,7 @@ class Parsed:
     simulator: Any = None
 
     def pose(self, body: str, joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        """Return a body's pose (4, 4) in the world, joints in the order of ``names``."""
+        """Return where a body is in the world, (4, 4); joints in the order of ``names``."""
         for name, angle in zip(names, joints, strict=True):
             self.plant.GetJointByName(name).set_angle(self.context, angle)
         found = self.plant.EvalBodyPoseInWorld(self.context, self.plant.GetBodyByName(body))
