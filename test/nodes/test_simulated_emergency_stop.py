@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from physical_ai_bridge.contract.errors import SetupError
 from physical_ai_bridge.nodes import qos
-from physical_ai_bridge.nodes.lifecycle_client import LifecycleError
+from physical_ai_bridge.nodes.simulated_emergency_stop import SimulatedEmergencyStopNode
 import pytest
+import rclpy
 
 std_msgs = pytest.importorskip('std_msgs.msg')
 std_srvs = pytest.importorskip('std_srvs.srv')
@@ -36,7 +38,15 @@ def test_it_beats_while_active_and_can_be_pressed_and_gives_way(graph, cell_path
     graph.wait(lambda: not beats.last.data)
 
 
-def test_it_refuses_to_stand_in_for_a_button_on_a_real_cell(graph, cell_path):
-    client = graph.start(NODE, cell=cell_path)
-    with pytest.raises(LifecycleError, match=r'use_sim_time: found false.*simulation alone'):
-        client.configure()
+def test_it_refuses_to_stand_in_for_a_button_on_a_real_cell(cell_path):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = SimulatedEmergencyStopNode(
+        context=context, parameter_overrides=[rclpy.Parameter('cell', value=str(cell_path))])
+    try:
+        with pytest.raises(SetupError, match=r'use_sim_time: found false.*simulation alone'):
+            node.configure()
+        assert node.count_publishers(TOPIC) == 0
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)

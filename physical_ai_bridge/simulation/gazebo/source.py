@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import CellError, Problem
+from physical_ai_bridge.simulation.cameras import pose
 from physical_ai_bridge.simulation.cell import MujocoCell
 from physical_ai_bridge.simulation.episode import SocketPose
 from physical_ai_bridge.simulation.gl import mujoco
@@ -45,9 +46,7 @@ class Source:
         simulated = MujocoCell(cell, seed=seed, cameras=False)
         world = World(cell)
         data = mujoco.MjData(world.model)
-        data.qpos[:] = simulated.snapshot().qpos
-        mujoco.mj_kinematics(world.model, data)
-        mujoco.mj_camlight(world.model, data)
+        pose(world.model, data, simulated.snapshot())
         return cls(
             cell=cell, model=world.model, data=data, socket=simulated.socket,
             start_rad=data.qpos[world.joint_index].copy())

@@ -11,12 +11,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from physical_ai_bridge.simulation.gazebo.robot import robot_sdf, spring_limit_nm
 from physical_ai_bridge.simulation.gazebo.source import Source
+from physical_ai_bridge.simulation.gazebo.world import world_sdf
 import pytest
 
 CONFIG = Path(__file__).resolve().parents[3] / 'config'
 # gz-sensors 8 to 10 read this element from a sensor, and SDFormat's own schema does not have it:
 # Gazebo copies it with a warning, Drake makes an error of every such warning.
+STEP_S = 0.002
+TIP_M = np.array([0.0, 0.0, 0.13])
 _FRAME_ID = re.compile(r'\s*<gz_frame_id>.*?</gz_frame_id>')
 
 
@@ -64,7 +68,7 @@ def read(*texts: str, simulated: bool = False) -> Parsed:
     log.addHandler(messages)
     try:
         builder = DiagramBuilder()
-        plant, scene = AddMultibodyPlantSceneGraph(builder, 0.002)
+        plant, scene = AddMultibodyPlantSceneGraph(builder, STEP_S)
         config = SceneGraphConfig()
         # Surfaces, not points, are what guides a box into a box.
         config.default_proximity_properties.compliance_type = 'compliant'
@@ -98,6 +102,48 @@ def simulate(builder: Any, plant: Any, scene: Any, messages: list[str]) -> Parse
     return Parsed(plant, scene.model_inspector(), context, messages, simulator)
 
 
+class DrakeCell:
+    """World and arm in Drake, driven as the controller drives Gazebo's: a spring on each joint."""
+
+    def __init__(self, source: Source) -> None:
+        parsed = read(world_sdf(source), robot_sdf(source), simulated=True)
+        self._plant, self._simulator = parsed.plant, parsed.simulator
+        self._context = parsed.context
+        self._arm = self._plant.GetModelInstanceByName('ur5e')
+        self._spring = self._plant.get_actuation_input_port(self._arm)
+        self._joint = int(self._plant.GetJointByName('wrist_3_link-tool0').index())
+        names = source.cell.robot.joints
+        self._gain = np.array([source.model.actuator(name).gainprm[0] for name in names])
+        self._limit = np.array([spring_limit_nm(source.model, name) for name in names])
+        self._plant.SetPositions(self._context, self._arm, source.start_rad)
+
+    @property
+    def joints(self) -> np.ndarray:
+        """The joints' positions, in the order of the cell file, which is the file's own."""
+        return self._plant.GetPositions(self._context, self._arm)
+
+    @property
+    def tip(self) -> np.ndarray:
+        """Where the connector's tip is in the world."""
+        tool = self._plant.GetBodyByName('tool0')
+        return self._plant.EvalBodyPoseInWorld(self._context, tool) @ TIP_M
+
+    @property
+    def velocities(self) -> np.ndarray:
+        return self._plant.GetVelocities(self._context, self._arm)
+
+    @property
+    def wrench(self) -> tuple[np.ndarray, np.ndarray]:
+        """Force and torque of the tool on the wrist, in its axes: Gazebo's child_to_parent."""
+        reaction = self._plant.get_reaction_forces_output_port().Eval(self._context)[self._joint]
+        return -reaction.translational(), -reaction.rotational()
+
+    def step(self, command: np.ndarray) -> None:
+        torque = np.clip(self._gain * (command - self.joints), -self._limit, self._limit)
+        self._spring.FixValue(self._context, torque)
+        self._simulator.AdvanceTo(self._context.get_time() + STEP_S)
+
+
 @pytest.fixture(scope='session')
 def source(cell) -> Source:
     return Source.from_cell(cell)
@@ -129,3 +175,9 @@ def parse() -> Callable[..., Parsed]:
 @pytest.fixture(scope='session')
 def parsed(parse, folder) -> Parsed:
     return parse((folder / 'world.sdf').read_text(), (folder / 'robot.sdf').read_text())
+
+
+@pytest.fixture(scope='session')
+def drake_cell(parse) -> Callable[[Source], DrakeCell]:
+    """Return what makes a cell in Drake."""
+    return DrakeCell
