@@ -21,14 +21,12 @@ from launch.actions import (
     RegisterEventHandler,
     Shutdown,
 )
-from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode, LifecycleTransition, Node
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
 import yaml
 
 MANAGER = 'controller_manager'
@@ -58,7 +56,8 @@ ARGUMENTS = [
 ]
 
 
-def after(ended: Node, start: Callable[[], list[Action]]) -> RegisterEventHandler:
+def after(
+        ended: Node, start: Callable[[LaunchContext], list[Action]]) -> RegisterEventHandler:
     """Start what follows a process that has done its work; end the launch where it has not."""
     def follow(event: ProcessExited, context: LaunchContext) -> list[Action]:
         if context.is_shutdown:
@@ -66,7 +65,7 @@ def after(ended: Node, start: Callable[[], list[Action]]) -> RegisterEventHandle
         if event.returncode:
             return [Shutdown(
                 reason=f'{event.process_name} ended with {event.returncode}; see above')]
-        return start()
+        return start(context)
 
     return RegisterEventHandler(OnProcessExit(target_action=ended, on_exit=follow))
 
@@ -78,18 +77,21 @@ def end_the_launch(event: ProcessExited, context: LaunchContext) -> Shutdown | N
     return Shutdown(reason=f'{event.process_name} has ended')
 
 
-def end_with_gazebo(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+def end_with_gazebo(world: Path) -> RegisterEventHandler:
     """End everything with Gazebo; ros_gz's own way of that does it once more after Ctrl-C."""
-    if event.process_name.rpartition('-')[0] != 'gazebo':
-        return None
-    return end_the_launch(event, context)
+    def follow(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+        if str(world) not in ' '.join(event.cmd):
+            return None
+        return end_the_launch(event, context)
+
+    return RegisterEventHandler(OnProcessExit(on_exit=follow))
 
 
 def simulation(context: LaunchContext) -> list[Action]:
     """Return Gazebo with the world, the arm in it, and what carries its topics to ROS."""
     files = Path(LaunchConfiguration('files').perform(context)).resolve()
     gui = LaunchConfiguration('gui').perform(context) == 'true'
-    controllers = files / 'controllers.yaml'
+    world, controllers = files / 'world.sdf', files / 'controllers.yaml'
     spawned = [name for name in yaml.safe_load(controllers.read_text(encoding='utf-8'))
                if name != MANAGER]
     arm = ElementTree.parse(files / 'robot.sdf')
@@ -101,7 +103,7 @@ def simulation(context: LaunchContext) -> list[Action]:
         launch_arguments={
             'gz_args': ' '.join([
                 '-r', *([] if gui else ['-s', '--headless-rendering']),
-                shlex.quote(str(files / 'world.sdf'))])}.items())
+                shlex.quote(str(world))])}.items())
     publisher = Node(
         package='robot_state_publisher', executable='robot_state_publisher', output='screen',
         parameters=[{'robot_description': ParameterValue(description, value_type=str),
@@ -120,34 +122,28 @@ def simulation(context: LaunchContext) -> list[Action]:
         arguments=[*spawned, '--controller-manager', f'/{MANAGER}',
                    '--param-file', str(controllers)])
     return [
-        RegisterEventHandler(OnProcessExit(on_exit=end_with_gazebo)),
-        after(spawn, lambda: [spawners]), after(spawners, graph),
+        end_with_gazebo(world), after(spawn, lambda _: [spawners]), after(spawners, graph),
         gazebo, publisher, bridge, spawn]
 
 
-def graph() -> list[Action]:
-    """Return the emergency stop and the nodes that every cell has."""
-    wanted = IfCondition(LaunchConfiguration('simulated_emergency_stop'))
+def graph(context: LaunchContext) -> list[Action]:
+    """Return the nodes that every cell has, and the emergency stop if it is simulated."""
+    cell = IncludeLaunchDescription(
+        PathJoinSubstitution([SHARE, 'launch/cell.launch.py']),
+        launch_arguments={
+            'cell': LaunchConfiguration('cell'), 'bundle': LaunchConfiguration('bundle'),
+            'authority': LaunchConfiguration('authority'), 'use_sim_time': 'true'}.items())
+    if LaunchConfiguration('simulated_emergency_stop').perform(context) == 'false':
+        return [cell]
+    # It brings itself up: it commands nothing.
     stop = LifecycleNode(
         package='physical_ai_bridge', executable='simulated_emergency_stop',
-        name='simulated_emergency_stop', namespace='', output='screen', condition=wanted,
+        name='simulated_emergency_stop', namespace='', output='screen',
         parameters=[{
             'cell': ParameterValue(LaunchConfiguration('cell'), value_type=str),
             'use_sim_time': True}],
         on_exit=end_the_launch)
-    return [
-        stop,
-        LifecycleTransition(
-            lifecycle_node_names=['/simulated_emergency_stop'],
-            transition_ids=[Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE],
-            condition=wanted),
-        IncludeLaunchDescription(
-            PathJoinSubstitution([SHARE, 'launch/cell.launch.py']),
-            launch_arguments={
-                'cell': LaunchConfiguration('cell'), 'bundle': LaunchConfiguration('bundle'),
-                'authority': LaunchConfiguration('authority'),
-                'use_sim_time': 'true'}.items()),
-    ]
+    return [stop, cell]
 
 
 def generate_launch_description() -> LaunchDescription:

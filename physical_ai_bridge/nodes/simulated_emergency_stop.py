@@ -14,6 +14,7 @@ from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.other_publishers import OtherPublishers
 from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.wire import bool_bytes
+from rclpy.lifecycle import TransitionCallbackReturn
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -77,9 +78,23 @@ class SimulatedEmergencyStopNode(ManagedNode):
         self._publisher.publish(bool_bytes(self._pressed or bool(others)))
 
 
+def _brought_up() -> SimulatedEmergencyStopNode:
+    """Return the node, active."""
+    node = SimulatedEmergencyStopNode()
+    for change in (node.trigger_configure, node.trigger_activate):
+        if change() != TransitionCallbackReturn.SUCCESS:
+            node.destroy_node()
+            raise SetupError('simulated_emergency_stop did not come up; its log says why')
+    return node
+
+
 def main(args: list[str] | None = None) -> int:
-    """Run the node."""
-    return run(SimulatedEmergencyStopNode, args)
+    """Run the node, which comes up by itself: it commands nothing."""
+    try:
+        return run(_brought_up, args)
+    except SetupError as error:
+        sys.stderr.write(f'{error}\n')
+        return 1
 
 
 if __name__ == '__main__':
