@@ -103,10 +103,10 @@ EXTRAS = {
 
 EXECUTABLES = [
     f'{PACKAGE} = {PACKAGE}.cli:main',
+    f'simulated_emergency_stop = {PACKAGE}.nodes.simulated_emergency_stop:main',
     f'policy_node = {PACKAGE}.nodes.policy_node:main',
     f'safety_supervisor = {PACKAGE}.nodes.safety_supervisor:main',
     f'mujoco_cell = {PACKAGE}.nodes.mujoco_cell:main',
-    f'simulated_emergency_stop = {PACKAGE}.nodes.simulated_emergency_stop:main',
 ]
 
 
