@@ -24,7 +24,7 @@ from launch.actions import (
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode, Node
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 import yaml
@@ -136,7 +136,7 @@ def graph(context: LaunchContext) -> list[Action]:
     if LaunchConfiguration('simulated_emergency_stop').perform(context) == 'false':
         return [cell]
     # It brings itself up: it commands nothing.
-    stop = LifecycleNode(
+    stop = Node(
         package='physical_ai_bridge', executable='simulated_emergency_stop',
         name='simulated_emergency_stop', namespace='', output='screen',
         parameters=[{

@@ -30,6 +30,14 @@ def keywords(call: ast.Call) -> dict[str, object]:
     }
 
 
+def own_nodes(path: Path) -> list[ast.Call]:
+    """Return the calls that start a node of this package."""
+    return [
+        call for name in ('LifecycleNode', 'Node') for call in calls(path, name)
+        if keywords(call)['package'] == 'physical_ai_bridge'
+    ]
+
+
 def texts(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding='utf-8'))
     return {
@@ -51,22 +59,21 @@ def test_a_launch_file_can_be_launched(path):
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_a_launch_file_starts_only_executables_of_this_package(path, executables):
-    started = [keywords(call) for call in calls(path, 'LifecycleNode')]
+    started = [keywords(call) for call in own_nodes(path)]
     assert started
     for node in started:
-        assert node['package'] == 'physical_ai_bridge'
         assert node['executable'] in executables & NODES
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_a_node_bears_the_name_of_its_executable(path):
-    for call in calls(path, 'LifecycleNode'):
+    for call in own_nodes(path):
         assert keywords(call)['name'] == keywords(call)['executable']
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_no_node_starts_by_itself_because_jazzy_cannot(path):
-    for call in calls(path, 'LifecycleNode'):
+    for call in own_nodes(path):
         assert 'autostart' not in {keyword.arg for keyword in call.keywords}
 
 
