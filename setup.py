@@ -82,6 +82,8 @@ EXTRAS = {
     ],
     # Public URDFs with their meshes, 130 MB: the tests that want them are skipped without.
     'descriptions': ['example-robot-data>=6,<7'],
+    # Carries the SDFormat library, with which the tests read the world for Gazebo.
+    'gazebo': ['drake>=1.40,<2'],
     'lint': [
         'ruff>=0.15,<0.18',
         'import-linter>=2.1,<3',
@@ -105,7 +107,8 @@ EXTRAS = {
 EXECUTABLES = [
     f'{PACKAGE} = {PACKAGE}.cli:main',
     *(f'{name} = {PACKAGE}.nodes.start:{name}' for name in (
-        'policy_node', 'safety_supervisor', 'mujoco_cell', 'bring_up', 'episodes')),
+        'policy_node', 'safety_supervisor', 'mujoco_cell', 'simulated_emergency_stop',
+        'bring_up', 'episodes')),
 ]
 
 # The verbs of `ros2 policy`, which are those of the console script.

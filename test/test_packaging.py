@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTABLES = {
     'physical_ai_bridge', 'policy_node', 'safety_supervisor', 'mujoco_cell',
-    'bring_up', 'episodes'}
+    'simulated_emergency_stop', 'bring_up', 'episodes'}
 
 
 # Where a distribution bears another name than what it installs.
@@ -146,8 +146,9 @@ def test_what_the_package_imports_and_what_setup_py_requires_are_the_same(declar
     groups = [declared.install_requires, *declared.extras_require.values()]
     required = {re.match(r'[a-z0-9-]+', line)[0] for group in groups for line in group}
     used = {distribution_of(name) for name in imported_by_the_package()}
-    # control_msgs comes with ros2_control, ros2cli with ROS: used where they are, never required.
-    assert used - required == {'ros-control-msgs', 'ros2cli'}
+    # Two come with ros2_control, ros2cli with ROS: used where they are, never required.
+    assert used - required == {
+        'ros-control-msgs', 'ros-controller-manager-msgs', 'ros2cli'}
     core = {re.match(r'[a-z0-9-]+', line)[0] for line in declared.install_requires}
     assert core - used == set()
 

@@ -37,6 +37,11 @@ def mujoco_cell() -> int:
     return _start('mujoco_cell')
 
 
+def simulated_emergency_stop() -> int:
+    """Run the node."""
+    return _start('simulated_emergency_stop')
+
+
 def bring_up() -> int:
     """Run the process."""
     return _start('bring_up')
