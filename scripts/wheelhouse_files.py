@@ -1,7 +1,7 @@
 """
 Write the two files of a wheelhouse that are no wheels: requirements.txt with hashes, README.txt.
 
-Every wheel stands in requirements.txt with its sha256, so that pip installs these files or nothing.
+Every wheel stands in requirements.txt with its sha256: pip installs these files or nothing.
 """
 
 from __future__ import annotations
