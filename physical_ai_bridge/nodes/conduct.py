@@ -133,7 +133,8 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what understands the words."""
     parser = argparse.ArgumentParser(
         prog='python -m physical_ai_bridge.nodes.conduct', allow_abbrev=False,
         description='Bring nodes up and down, and ask them, where there is no ros2cli.')
@@ -160,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Do what the words say; return 0 if it was done, 1 if it was refused."""
-    words = _parser().parse_args(args)
+    words = make_parser().parse_args(args)
     topics = []
     if words.verb == 'state':
         topics.append(TopicChoice(
