@@ -1,9 +1,9 @@
 """
 Type docs/bring_up.md: every line for the simulated cell, in one shell, in a clean clone.
 
-``python scripts/walk_bring_up.py`` clones what is committed into a temporary folder, and runs there
-what stands in the page's console blocks. It stops at the first line whose exit status is not what
-the page says: 0, or N where the line ends with ``# exits with N``.
+``python scripts/walk_bring_up.py`` clones what is committed into a temporary folder, and runs
+there what stands in the page's console blocks. It stops at the first line whose exit status is not
+what the page says: 0, or N where the line ends with ``# exits with N``.
 """
 
 from __future__ import annotations
