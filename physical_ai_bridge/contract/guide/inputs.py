@@ -42,7 +42,7 @@ INPUTS = Group(
                 'マシンの負荷を下げてください。`max_age_s` を延ばすのは、ポリシーが古い画像に'
                 '耐える場合だけです。')),
         Reason.IMAGE_STARVED: Advice(
-            meaning_ja='カメラは公開されていますが、画像が 1 枚も届きません。',
+            meaning_ja='カメラのトピックはありますが、画像が 1 枚も届きません。',
             effects=(Effect.NO_INFERENCE,),
             causes=Text(
                 "The middleware loses large messages: Fast DDS's default shared memory is smaller "

@@ -50,8 +50,9 @@ MOTIONS = Group(
                 'A proposer of your own that is not smooth; `policy_node` shapes its own.',
                 '滑らかでない自作の提案です。`policy_node` の提案は整形済みです。'),
             remedy=Text(
-                'Shape the reference before it is proposed (see docs/architecture.md).',
-                '提案の前に参照を整形してください（docs/architecture.md 参照）。')),
+                'Shape the reference before it is proposed, as [architecture.md](architecture.md) '
+                'tells.',
+                '提案の前に参照を整形してください（[architecture.md](architecture.md) 参照）。')),
         Reason.JERK_LIMIT: Advice(
             meaning_ja='関節がジャーク制限を超えようとしています。',
             effects=(Effect.LIMITS,),

@@ -86,9 +86,9 @@ STOPS = Group(
             meaning_ja='正しい提案がウォッチドッグの期限内に届きませんでした。',
             effects=(Effect.STOPS,),
             causes=Text(
-                'The policy died, was deactivated in motion, or proposes nothing because an '
-                'input is missing.',
-                'ポリシーの異常終了、動作中の非アクティブ化、または入力不足で提案がない状態です。'),
+                'The policy died or hangs, proposes nothing because an input is missing, or the '
+                'machine is too busy.',
+                'ポリシーの異常終了や停滞、入力不足による提案の途絶、またはマシンの過負荷です。'),
             remedy=Text(
                 'The diagnostics of `policy_node` say why it proposes nothing. Mend that, then '
                 '`~/reset`.',
