@@ -55,15 +55,14 @@ def cell(shared_graph, conduct, cell_path, bundle_path):
 
 
 def said(source, values):
-    """Hold the keys of a status against those that are explained."""
-    explained = [re.sub('<(code|input)>', '(.+)', re.escape(key.name)) for key in source.keys]
+    """Hold the keys of a status against those that are explained; return what it does not say."""
+    explained = {re.sub('<(code|input)>', '(.+)', re.escape(key.name)): key for key in source.keys}
     unknown = [key for key in values if not any(re.fullmatch(name, key) for name in explained)]
     assert unknown == [], (
         f'{source.node} says {unknown} on {source.topic}, which nothing explains: write them into '
         'physical_ai_bridge/contract/guide/keys.py and type: python scripts/reference_pages.py')
-    # Nothing was refused, perhaps.
-    return [name for name in explained if name != re.escape('refused.') + '(.+)'
-            and not any(re.fullmatch(name, key) for key in values)]
+    return [key.name for name, key in explained.items()
+            if key.always and not any(re.fullmatch(name, each) for each in values)]
 
 
 @pytest.mark.parametrize('source', [SUPERVISOR, POLICY_NODE, MUJOCO_CELL], ids=lambda s: s.node)

@@ -33,12 +33,13 @@ class Key:
     One key of a DiagnosticStatus.
 
     ``name`` may hold one placeholder such as ``<code>``. ``unit`` is '' for a text, a count or
-    true and false.
+    true and false. One that is not there in every cell, and at any time, is not ``always``.
     """
 
     name: str
     unit: str
     meaning: Text
+    always: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +55,9 @@ def _key(name: str, unit: str, en: str, ja: str) -> Key:
     return Key(name, unit, Text(en, ja))
 
 
-_REFUSED = _key('refused.<code>', '', 'how many inputs were refused with this reason code since '
-                'activation', 'アクティブ化以降、この理由コードで拒否した入力の数')
+_REFUSED = Key('refused.<code>', '', Text(
+    'how many inputs were refused with this reason code since activation',
+    'アクティブ化以降、この理由コードで拒否した入力の数'), always=False)
 _LAST_REFUSAL = _key('last_refusal', '', 'the newest refusal: code and sentence',
                      '最後の拒否（コードと説明文）')
 
