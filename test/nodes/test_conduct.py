@@ -44,8 +44,11 @@ def conduct(shared_graph):
 
 
 @pytest.fixture(scope='module')
-def cell(shared_graph, conduct, cell_path, bundle_path):
-    """Return the graph of a cell that was brought up by one line."""
+def cell(shared_graph, conduct, write_cell, bundle_path, tmp_path_factory):
+    """Return the graph of a cell that was brought up by one line, and stops when it is told to."""
+    cell_path = write_cell(tmp_path_factory.mktemp('conduct'), watchdogs={
+        'proposals_s': 60.0, 'joint_states_s': 60.0, 'wrenches_s': 60.0, 'tick_s': 60.0,
+        'late_ticks': 100_000, 'bad_proposals': 100_000})
     shared_graph.launch('mujoco_cell', cell=cell_path)
     shared_graph.launch('safety_supervisor', cell=cell_path)
     shared_graph.launch('policy_node', cell=cell_path, bundle=bundle_path)
