@@ -83,22 +83,21 @@ def test_every_key_of_a_state_is_explained_and_nothing_else_is(cell, source):
     assert said(source, values_of(cell.wait(lambda: inbox.last))) == []
 
 
-def test_a_stop_is_called_told_and_reset(cell, conduct):
-    assert conduct('call /safety_supervisor/stop')[1] == [
-        '/safety_supervisor/stop: stopping; only ~/reset at standstill leaves this']
-    states = cell.statuses('/safety_supervisor/state')
-    cell.wait(lambda: states.last and values_of(states.last)['mode'] == 'STOPPED')
-    assert conduct('state')[1] == [
-        'STOPPED: STOP_REQUESTED: somebody called ~/stop (authority live)']
-    assert conduct('call /safety_supervisor/reset')[0] == 0
-
-
 def test_a_refusal_is_a_sentence_and_exit_status_1(cell, conduct):
     status, _, complaint = conduct('call /safety_supervisor/reset')
     assert status == 1
     assert complaint.startswith('/safety_supervisor/reset: ')
     assert 'there is nothing to reset in' in complaint
     assert 'Traceback' not in complaint
+
+
+def test_a_stop_is_called_and_told(cell, conduct):
+    assert conduct('call /safety_supervisor/stop')[:2] == (0, [
+        '/safety_supervisor/stop: stopping; only ~/reset at standstill leaves this'])
+    states = cell.statuses('/safety_supervisor/state')
+    cell.wait(lambda: states.last and values_of(states.last)['mode'] == 'STOPPED')
+    assert conduct('state')[1] == [
+        'STOPPED: STOP_REQUESTED: somebody called ~/stop (authority live)']
 
 
 def test_what_a_node_says_is_told_with_its_keys(cell, conduct):
