@@ -75,8 +75,6 @@ class Reason(str, Enum):
     NOT_VERIFIED = 'NOT_VERIFIED', 'so close to a limit that the checks of one tick cannot tell'
     RAMPING_IN = 'RAMPING_IN', 'the speed is limited for some time after activation'
     FORCE_SLOW_DOWN = 'FORCE_SLOW_DOWN', 'a force or torque is in its slow-down band'
-    AWAITING_CONFIRMATION = 'AWAITING_CONFIRMATION', (
-        'the controller has not shown yet which of the last commands it executes')
 
     # Stops.
     EMERGENCY_STOP = 'EMERGENCY_STOP', 'the emergency stop is pressed'
