@@ -14,6 +14,7 @@ from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.clock import NodeClock
+from physical_ai_bridge.nodes.command_output import make_output
 from physical_ai_bridge.nodes.controller_state import controller_state_type
 from physical_ai_bridge.nodes.conversions import (
     decision_status,
@@ -31,7 +32,6 @@ from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.scheduling import Linux, Scheduling
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
-from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
 from physical_ai_bridge.runtime.decision_bytes import decision_payload
 from physical_ai_bridge.runtime.supervisor_inputs import names_payload, SupervisorInputs
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
@@ -108,8 +108,8 @@ class SafetySupervisor(ManagedNode):
     def _make_topics(self) -> None:
         sensors, safety = self._cell.sensors, self._cell.safety
         self._other_publishers = OtherPublishers(self, self._cell.controller.topic)
-        self._command_publisher = self.make_publisher(
-            JointTrajectory, self._cell.controller.topic, qos.command())
+        self._output = make_output(
+            self, self._cell.controller, self._cell.robot.joints, self._node_clock)
         self._look_around()
         self._state_publisher = self.make_publisher(
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
@@ -140,6 +140,7 @@ class SafetySupervisor(ManagedNode):
         self._collector.begin()
         self._report.on_activate()
         now = self._tick_at = self._node_clock.now()
+        self._output.begin()
         self._incidents.begin(self._supervisor, self._authority, now)
         self._hand_in('authority', str(self._authority).encode(), now)
         decision = self._supervisor.activate(now)
@@ -151,13 +152,16 @@ class SafetySupervisor(ManagedNode):
 
     def deactivate(self) -> None:
         """Let the last command brake, and tick no more."""
-        if self._tick_timer is not None:
-            self.destroy_timer(self._tick_timer)
-            self._tick_timer = None
-            decision = self._supervisor.deactivate(self._node_clock.now())
-            self._note('deactivate', decision.now, decision)
-            self._publish(decision)
-            self._incidents.end()
+        try:
+            if self._tick_timer is not None:
+                self.destroy_timer(self._tick_timer)
+                self._tick_timer = None
+                decision = self._supervisor.deactivate(self._node_clock.now())
+                self._note('deactivate', decision.now, decision)
+                self._publish(decision)
+                self._incidents.end()
+        finally:
+            self._output.end()
         self._collector.end()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -195,7 +199,7 @@ class SafetySupervisor(ManagedNode):
         if others == self._others:
             return
         self._others = others
-        topic = self._command_publisher.topic_name
+        topic = self._output.topic_name
         if others:
             self.get_logger().error(f'{", ".join(others)} publishes on {topic}, too')
         else:
@@ -229,6 +233,9 @@ class SafetySupervisor(ManagedNode):
     def _on_timer(self) -> None:
         now = self._node_clock.now()
         self._report.on_timer(now.steady_ns)
+        trouble = self._output.trouble()
+        if trouble is not None:
+            self._hand_in('setpoints', trouble.payload(), now)
         self._decide(now)
         self._incidents.after_tick(self._supervisor, now)
         self._collector.after_tick(now.steady_ns, moving=self._last.mode in _MOVING)
@@ -254,7 +261,7 @@ class SafetySupervisor(ManagedNode):
 
     def _publish(self, decision: Decision) -> None:
         if decision.command is not None:
-            self._command_publisher.publish(encode_joint_trajectory(decision.command))
+            self._output.send(decision.command)
         last, self._last = self._last, decision
         if last is None or (last.mode, last.reason) != (decision.mode, decision.reason):
             self._publish_state(decision)
@@ -288,6 +295,7 @@ class SafetySupervisor(ManagedNode):
         refusal = self._supervisor.last_refusal
         values['last_refusal'] = '' if refusal is None else str(refusal)
         values.update(self._incidents.values())
+        values.update(self._output.values())
         values['reaction_delay_s'] = self._supervisor.reaction_delay_s
         values['cell_digest'] = self._cell_digest
         values['authority'] = str(self._authority)

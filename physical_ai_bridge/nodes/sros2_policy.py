@@ -79,11 +79,12 @@ def enclaves(
     state = () if controller.state_topic is None else (controller.state_topic,)
     moved = (sensors.joint_states.topic, *(each.topic for each in sensors.wrenches.values()))
     clock = ('/clock',) if use_sim_time else ()
+    commands = tuple(dict.fromkeys((controller.topic, controller.plan_topic)))
     made = [
         _node(cell, POLICY, ('/proposed_trajectory', '/diagnostics'),
-              (*moved, *cameras, *clock, controller.topic, f'/{POLICY}/task')),
+              (*moved, *cameras, *clock, controller.plan_topic, f'/{POLICY}/task')),
         _node(cell, SUPERVISOR,
-              (controller.topic, f'/{SUPERVISOR}/state', '/diagnostics'),
+              (*commands, f'/{SUPERVISOR}/state', '/diagnostics'),
               (*moved, *state, *clock, stop, '/proposed_trajectory', '/diagnostics'))]
     if simulated:
         made.append(_node(

@@ -8,6 +8,7 @@ import json
 import numpy as np
 from physical_ai_bridge.contract.cell import Controller
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
+from physical_ai_bridge.contract.errors import WireError
 from physical_ai_bridge.contract.trajectory import Trajectory
 
 # How much of a period early a setpoint may follow one that was late, and by how much faster than
@@ -35,10 +36,21 @@ class SetpointTrouble:
 
     @classmethod
     def of_payload(cls, data: bytes) -> SetpointTrouble:
-        """Return what ``payload`` has made bytes of."""
-        values = json.loads(data)
-        held = values['held']
-        return cls(values['detail'], None if held is None else np.array(held, dtype=np.float64))
+        """
+        Return what ``payload`` has made bytes of.
+
+        Raises
+        ------
+        WireError
+            If they are something else.
+
+        """
+        try:
+            values = json.loads(data)
+            detail, held = str(values['detail']), values['held']
+            return cls(detail, None if held is None else np.array(held, dtype=np.float64))
+        except (ValueError, LookupError, TypeError) as error:
+            raise WireError(f'an entry setpoints is not one: {error}') from error
 
 
 class SetpointStream:

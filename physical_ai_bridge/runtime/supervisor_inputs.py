@@ -17,6 +17,7 @@ from physical_ai_bridge.runtime.cdr import (
     decode_joint_trajectory,
     decode_wrench_stamped,
 )
+from physical_ai_bridge.runtime.setpoint_stream import SetpointTrouble
 from physical_ai_bridge.safety.decision import Authority
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
@@ -44,6 +45,8 @@ class SupervisorInputs:
             self._calls['controller_state'] = (
                 decode_joint_state if reports_joints else decode_controller_state,
                 core.on_controller_state)
+        if cell.controller.streams:
+            self._calls['setpoints'] = (SetpointTrouble.of_payload, self._on_setpoints)
         for sensor in cell.sensors.wrenches:
             self._calls[f'wrench/{sensor}'] = (
                 decode_wrench_stamped, partial(core.on_wrench, sensor))
@@ -52,6 +55,9 @@ class SupervisorInputs:
         del now
         self._core.authorise(authority)
         return False
+
+    def _on_setpoints(self, trouble: SetpointTrouble, now: Instant) -> bool:
+        return self._core.on_setpoints(trouble.detail, trouble.held, now)
 
     def __contains__(self, kind: str) -> bool:
         """Tell whether it is the kind of an input."""

@@ -1,0 +1,233 @@
+"""The supervisor's node with a controller that takes setpoints and holds the last one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+from physical_ai_bridge.contract.cell_file import load_cell
+from physical_ai_bridge.contract.samples import JointSample, WrenchSample
+from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.nodes import qos
+from physical_ai_bridge.nodes.conversions import values_of
+from physical_ai_bridge.nodes.wire import bool_bytes, JointStateWire, WrenchWire
+from physical_ai_bridge.runtime.cdr import (
+    decode_float64_multi_array,
+    decode_joint_trajectory,
+    encode_joint_trajectory,
+)
+from physical_ai_bridge.runtime.convert import trajectory_from_message
+import pytest
+import yaml
+
+geometry_msgs = pytest.importorskip('geometry_msgs.msg')
+sensor_msgs = pytest.importorskip('sensor_msgs.msg')
+lifecycle_msgs = pytest.importorskip('lifecycle_msgs.msg')
+std_msgs = pytest.importorskip('std_msgs.msg')
+std_srvs = pytest.importorskip('std_srvs.srv')
+trajectory_msgs = pytest.importorskip('trajectory_msgs.msg')
+
+pytestmark = pytest.mark.ros
+
+HOME = np.array([0.0, -1.5, 2.0, -2.0, -1.5, 0.0])
+RATE_HZ = 100.0
+TOPIC = '/forward_position_controller/commands'
+
+
+class StreamedRobot:
+    """Sensors and a robot in the test's own process that stands where the last setpoint says."""
+
+    def __init__(self, graph, cell_path) -> None:
+        cell = load_cell(cell_path)
+        self.names, self.controller = cell.robot.joints, cell.controller
+        self.velocity = np.array([each.max_velocity for each in cell.safety.joint_limits.values()])
+        self._columns = [cell.controller.joints.index(name) for name in self.names]
+        self.rest()
+        node = graph.node
+        self._joints = node.create_publisher(
+            sensor_msgs.JointState, cell.sensors.joint_states.topic, qos.sensor_stream())
+        self._wrench = node.create_publisher(
+            geometry_msgs.WrenchStamped, cell.sensors.wrenches['wrist'].topic,
+            qos.sensor_stream())
+        self._heartbeat = node.create_publisher(
+            std_msgs.Bool, cell.safety.emergency_stop.topic, qos.newest_frame())
+        self.proposals = node.create_publisher(
+            trajectory_msgs.JointTrajectory, '/proposed_trajectory', qos.command())
+        node.create_subscription(
+            std_msgs.Float64MultiArray, cell.controller.topic, self._on_setpoint,
+            qos.command(depth=1000), raw=True)
+        node.create_subscription(
+            trajectory_msgs.JointTrajectory, cell.controller.plan_topic, self._on_plan,
+            qos.command(depth=100), raw=True)
+        self._joint_wire, self._wrench_wire = JointStateWire(self.names), WrenchWire('tool0')
+        node.create_timer(0.01, self._beat)
+
+    def rest(self) -> None:
+        """Stand at HOME, with nothing pressed and nothing commanded yet."""
+        self.setpoints: list[np.ndarray] = []
+        self.plans: list[Trajectory] = []
+        self.pressed = False
+
+    @property
+    def position(self) -> np.ndarray:
+        """Where it stands."""
+        return self.setpoints[-1] if self.setpoints else HOME
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Return the differences from setpoint to setpoint."""
+        return np.abs(np.diff(np.array(self.setpoints), axis=0))
+
+    def _on_setpoint(self, data: bytes) -> None:
+        self.setpoints.append(np.array(decode_float64_multi_array(data))[self._columns])
+
+    def _on_plan(self, data: bytes) -> None:
+        self.plans.append(trajectory_from_message(
+            decode_joint_trajectory(data, 10_000), self.names))
+
+    def _beat(self) -> None:
+        now_ns = time.time_ns()
+        self._joints.publish(self._joint_wire.encode(
+            JointSample(now_ns, self.names, self.position, np.zeros(6))))
+        self._wrench.publish(self._wrench_wire.encode(
+            WrenchSample(now_ns, np.zeros(3), np.zeros(3))))
+        self._heartbeat.publish(bool_bytes(self.pressed))
+
+    def propose(self, turn_rad: float) -> None:
+        """Propose to turn the first joint smoothly, over one second."""
+        start_ns = time.time_ns()
+        times = np.arange(0, 1_010_000_000, 10_000_000, dtype=np.int64)
+        s = times / 1e9
+        positions, velocities = np.tile(self.position, (len(times), 1)), np.zeros((len(times), 6))
+        positions[:, 0] += turn_rad * (10 * s**3 - 15 * s**4 + 6 * s**5)
+        velocities[:, 0] = turn_rad * (30 * s**2 - 60 * s**3 + 30 * s**4)
+        self.proposals.publish(encode_joint_trajectory(
+            Trajectory(start_ns, self.names, times, positions, velocities)))
+
+
+class Streamed:
+    """A supervisor's process with such a robot."""
+
+    def __init__(self, graph, cell_path) -> None:
+        self.graph, self.robot = graph, StreamedRobot(graph, cell_path)
+        self.state = graph.statuses('/safety_supervisor/state')
+        self.client = graph.start('safety_supervisor', cell=cell_path)
+        self.client.configure()
+        graph.wait(self.robot.proposals.get_subscription_count)
+
+    def begin(self) -> None:
+        """Stand at rest, activate, and wait until it is READY."""
+        self.robot.rest()
+        self.state.messages.clear()
+        self.client.activate()
+        self.wait_for('READY')
+
+    def wait_for(self, mode: str) -> dict[str, str]:
+        """Wait for a state with that mode among those that came since last time."""
+        def found() -> dict[str, str] | None:
+            while self.state.messages:
+                values = values_of(self.state.messages.pop(0))
+                if values['mode'] == mode:
+                    return values
+            return None
+        return self.graph.wait(found, mode)
+
+    def move(self, turn_rad: float) -> None:
+        """Propose, and wait until the robot is in the middle of the motion."""
+        begun = self.robot.position[0]
+        self.robot.propose(turn_rad)
+        self.graph.wait(lambda: abs(self.robot.position[0] - begun) > 0.4 * abs(turn_rad))
+
+    def wait_for_the_end(self) -> None:
+        """Wait until the last plan is over, and every setpoint of it has come."""
+        robot = self.robot
+        self.graph.wait(lambda: time.time_ns() > robot.plans[-1].end_ns and np.array_equal(
+            robot.position, robot.plans[-1].positions[-1]))
+
+
+@pytest.fixture(scope='module')
+def running(shared_graph, write_cell, tmp_path_factory):
+    path = write_cell(tmp_path_factory.mktemp('stream'))
+    values = yaml.safe_load(path.read_text())
+    values['controller'] |= {
+        'interface': 'position_stream', 'topic': TOPIC, 'rate_hz': RATE_HZ,
+        # Not the cell's order: the controller has its own.
+        'joints': values['robot']['joints'][::-1]}
+    path.write_text(yaml.safe_dump(values))
+    return Streamed(shared_graph, path)
+
+
+@pytest.fixture
+def streamed(running):
+    running.begin()
+    yield running
+    if running.client.state() == lifecycle_msgs.State.PRIMARY_STATE_ACTIVE:
+        running.client.deactivate()
+
+
+def test_a_stream_is_the_plan_period_by_period_to_its_end_at_rest(streamed):
+    robot = streamed.robot
+    streamed.move(0.2)
+    streamed.wait_for_the_end()
+    # From its first point to its last, none left out: the proposal lasts a second.
+    moving = robot.steps[:, 0] > 0.0
+    assert moving.sum() >= 0.9 * RATE_HZ
+    assert (robot.steps <= robot.velocity / RATE_HZ).all()
+    assert robot.steps[:, 0].max() < 1.01 * 0.2 * 1.875 / RATE_HZ
+    assert not robot.steps[:, 1:].any()
+    values = streamed.graph.wait_for_diagnostics(
+        'safety_supervisor', lambda values, message: int(values['setpoints']) > 90)
+    assert values['setpoint_late_p99_ms']
+
+
+def test_an_emergency_stop_brakes_the_stream_before_the_proposals_end(streamed):
+    robot = streamed.robot
+    streamed.move(0.2)
+    robot.pressed = True
+    assert streamed.wait_for('STOPPED')['reason'] == 'EMERGENCY_STOP'
+    streamed.wait_for_the_end()
+    assert robot.position[0] < HOME[0] + 0.19
+    assert (robot.steps <= robot.velocity / RATE_HZ).all()
+
+
+def test_a_deactivation_ends_when_the_stream_has_come_to_rest(streamed):
+    robot = streamed.robot
+    streamed.move(0.2)
+    streamed.client.deactivate()
+    streamed.wait_for_the_end()
+    assert HOME[0] + 0.08 < robot.position[0] < HOME[0] + 0.19
+
+
+def test_after_a_pause_of_the_process_the_robot_stays_where_it_stood(streamed):
+    robot, graph = streamed.robot, streamed.graph
+    streamed.move(0.2)
+    os.kill(graph.pid('safety_supervisor'), signal.SIGSTOP)
+    paused_ns = time.monotonic_ns()
+    graph.wait(lambda: time.monotonic_ns() - paused_ns > 200_000_000)
+    stood = robot.position
+    os.kill(graph.pid('safety_supervisor'), signal.SIGCONT)
+    stopped = streamed.wait_for('STOPPED')
+    assert stopped['reason'] == 'SETPOINTS_LATE'
+    assert 'paused' in stopped['detail']
+    assert np.array_equal(robot.position, stood)
+    # It goes on from there once somebody says so.
+    assert graph.call(std_srvs.Trigger, '/safety_supervisor/reset').success
+    streamed.wait_for('READY')
+    streamed.move(0.05)
+    streamed.wait_for_the_end()
+    assert (robot.steps <= robot.velocity / RATE_HZ).all()
+
+
+def test_the_death_of_the_process_leaves_the_last_setpoint(running):
+    running.begin()
+    robot, graph = running.robot, running.graph
+    running.move(0.2)
+    graph.kill('safety_supervisor')
+    ended_ns = time.time_ns()
+    graph.wait(lambda: time.time_ns() > max(ended_ns, robot.plans[-1].end_ns) + 100_000_000)
+    plan = robot.plans[-1]
+    # An abrupt hold amid the motion: not the plan's end, and no brake.
+    assert plan.positions[-1, 0] - robot.position[0] > 1e-3
+    assert robot.steps[-1, 0] > 1e-4
