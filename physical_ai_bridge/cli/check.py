@@ -20,6 +20,7 @@ from physical_ai_bridge.contract.bundle_file import load_bundle, load_manifest, 
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.cell_file import cell_digest, load_cell
 from physical_ai_bridge.contract.errors import ContractError, Problem
+from physical_ai_bridge.contract.notices import notices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
         report.skip('model', 'a model is only loaded once its bundle is verified')
     else:
         _check_model(bundle, report)
+    told = () if cell is None else notices(cell)
+    for notice in told:
+        out.noted('cell', notice)
     fits = not report.problems
     if fits:
         out.say('The bundle fits the cell.', style='bold green')
@@ -81,6 +85,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         'bundle': {'path': str(args.bundle), 'name': manifest and manifest.name,
                    'sha256': bundle and bundle.digest},
         'checks': report.checks,
+        'notices': list(told),
         'problems': [as_values(problem) for problem in report.problems]})
     return 0 if fits else 1
 

@@ -112,8 +112,9 @@ INTERFACES = ('joint_trajectory', 'position_stream')
 # Where the supervisor tells the plan to those who go on from it, if the controller's topic cannot.
 VERIFIED_TRAJECTORY = '/verified_trajectory'
 _NOT_ITS_TOPIC = {'joint_trajectory': '/commands', 'position_stream': '/joint_trajectory'}
-_ACTION = ('an action goal lives by itself: its server may cancel or abort it and then holds where '
-           'it is, which nobody has verified, and goals cannot follow each other at every tick')
+_ACTION = ('an action goal lives by itself: its server may cancel or abort it and then holds '
+           'where it is, which nobody has verified, and goals cannot follow each other at every '
+           'tick')
 
 
 def interface_complaint(interface: str, topic: str) -> Complaint | None:
@@ -123,7 +124,8 @@ def interface_complaint(interface: str, topic: str) -> Complaint | None:
                 'write joint_trajectory: the same controller takes the topic, too')
     if interface == 'gripper_command':
         return ('interface', f'found {interface}, which is refused: {_ACTION}',
-                'write joint_trajectory or position_stream, and drive the joint by that controller')
+                'write joint_trajectory or position_stream, and drive the joint by such a '
+                'controller')
     if interface not in INTERFACES:
         return ('interface', f'found {interface!r}', f'write {" or ".join(INTERFACES)}')
     if topic.endswith(_NOT_ITS_TOPIC[interface]):

@@ -138,8 +138,8 @@ class PolicyNode(ManagedNode):
                          qos.newest_frame(), f'image/{name}',
                          decode_compressed_image if compressed else decode_image,
                          partial(self._on_image, name))
-        self._listen(JointTrajectory, self._cell.controller.plan_topic, qos.command(_COMMAND_DEPTH),
-                     'command', self._decode_command, loop.on_command)
+        self._listen(JointTrajectory, self._cell.controller.plan_topic,
+                     qos.command(_COMMAND_DEPTH), 'command', self._decode_command, loop.on_command)
         self._take_task = partial(self._take, 'task', decode_string, self._on_task)
         self.make_subscription(String, '~/task', self._take_task, qos.latched())
         self.make_timer(1.0, self._tell, self._node_clock.steady)

@@ -125,7 +125,8 @@ class MujocoCell:
         data.qpos[self._index] = data.ctrl[self._index] = start
         mujoco.mj_forward(self._world.model, data)
         self._controller.activate(start)
-        self._stream = SetpointStream(self.cell.controller) if self.cell.controller.streams else None
+        controller = self.cell.controller
+        self._stream = SetpointStream(controller) if controller.streams else None
         self._audit.reset(start)
         self._judge.begin(start_ns)
         self.seed, self._start_ns, self._now_ns = seed, start_ns, start_ns

@@ -10,6 +10,7 @@ from physical_ai_bridge.contract.bundle import Tensor
 from physical_ai_bridge.contract.bundle_file import load_manifest, write_manifest
 from physical_ai_bridge.testing.contracts import example_manifest, JOINTS
 import pytest
+import yaml
 
 pytest.importorskip('onnxruntime')
 
@@ -42,6 +43,19 @@ def test_a_bundle_that_fits_is_described_and_exits_0(check, make_bundle):
     assert answer['problems'] == []
     assert [each['name'] for each in answer['checks']] == ['cell', 'bundle', 'binding', 'model']
     assert len(answer['cell']['sha256']) == len(answer['bundle']['sha256']) == 64
+
+
+def test_what_a_stream_of_setpoints_does_otherwise_is_noted(check, make_bundle, cell_file):
+    values = yaml.safe_load(cell_file.read_text())
+    values['controller'] |= {
+        'interface': 'position_stream', 'topic': '/forward_position_controller/commands',
+        'joints': values['robot']['joints']}
+    cell_file.write_text(yaml.safe_dump(values))
+    status, text, answer = check(make_bundle())
+    assert status == 0
+    assert 'NOTE cell the controller on /forward_position_controller/commands holds' in text
+    assert len(answer['notices']) == 1
+    assert 'stops at once, by its own limits' in answer['notices'][0]
 
 
 def test_another_joint_order_fits_and_is_said(check, make_bundle):

@@ -381,3 +381,48 @@ def test_a_step_that_ends_before_a_proposal_can_begin_is_refused(cell, problems_
     found = problems_of(cell)
     assert list(found) == ['safety.step_s']
     assert 'at least 0.06' in found['safety.step_s'].write
+
+
+class TestControllerInterface:
+    """Which controller executes decides what happens when messages stop."""
+
+    @pytest.fixture
+    def stream(self, cell):
+        cell['controller'] |= {
+            'interface': 'position_stream', 'topic': '/forward_position_controller/commands',
+            'joints': cell['robot']['joints'][::-1]}
+        return cell
+
+    def test_a_position_stream_has_a_topic_of_its_own_for_plans(self, stream, write_cell):
+        controller = load_cell(write_cell(stream)).controller
+        assert controller.streams
+        assert controller.topic == '/forward_position_controller/commands'
+        assert controller.plan_topic == '/verified_trajectory'
+
+    def test_a_trajectory_controller_gets_its_plans_itself(self, cell, write_cell):
+        controller = load_cell(write_cell(cell)).controller
+        assert not controller.streams
+        assert controller.plan_topic == controller.topic
+
+    @pytest.mark.parametrize('interface', ['follow_joint_trajectory', 'gripper_command'])
+    def test_an_action_is_refused_with_the_reason(self, cell, problems_of, interface):
+        put(cell, 'controller.interface', interface)
+        problem = problems_of(cell)['controller.interface']
+        assert 'an action goal lives by itself' in problem.found
+        assert 'write joint_trajectory' in problem.write
+
+    @pytest.mark.parametrize(('key', 'value', 'write'), [
+        ('interface', 'velocity_stream', 'write joint_trajectory or position_stream'),
+        ('topic', '/joint_trajectory_controller/joint_trajectory', '/forward_position_controller'),
+        ('state_topic', '/joint_trajectory_controller/state', 'remove it'),
+        ('rate_hz', 50.0, 'write at least two setpoints a latency'),
+        ('joints', ['elbow_joint'], 'in the order of the parameter joints'),
+        ('joints', [], 'in the order of the parameter joints'),
+    ])
+    def test_a_stream_that_cannot_be_is_named(self, stream, problems_of, key, value, write):
+        put(stream, f'controller.{key}', value)
+        assert write in problems_of(stream)[f'controller.{key}'].write
+
+    def test_a_trajectory_controller_needs_no_order(self, cell, problems_of):
+        put(cell, 'controller.joints', cell['robot']['joints'])
+        assert 'a trajectory names its joints' in problems_of(cell)['controller.joints'].write

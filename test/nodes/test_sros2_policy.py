@@ -112,6 +112,16 @@ def test_only_the_policy_proposes_and_only_the_operator_resets():
             if may(node, 'request', '/safety_supervisor/reset')] == [OPERATOR]
 
 
+def test_where_setpoints_are_streamed_the_policy_hears_the_plan_and_not_the_controller():
+    controller = replace(
+        CELL.controller, interface='position_stream', joints=CELL.robot.joints,
+        topic='/forward_position_controller/commands')
+    by_node = {each.node: each for each in enclaves(replace(CELL, controller=controller))}
+    assert {controller.topic, controller.plan_topic} <= set(by_node[SUPERVISOR].publish)
+    assert controller.plan_topic in by_node[POLICY].subscribe
+    assert controller.topic not in by_node[POLICY].subscribe
+
+
 @pytest.mark.parametrize('node', NODES)
 def test_no_node_answers_to_parameter_services(node):
     assert not any(may(node, 'reply', f'/{node}/{each}') for each in PARAMETER_SERVICES)

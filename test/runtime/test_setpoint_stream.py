@@ -6,7 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell, limit_arrays
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
