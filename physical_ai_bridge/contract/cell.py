@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 from physical_ai_bridge.contract.fields import check_fields, Complaint, Quantity, STRICT, Text
+from physical_ai_bridge.contract.gripper import Gripper
+from physical_ai_bridge.contract.interfaces import interface_complaint, VERIFIED_TRAJECTORY
 
 Seconds = Annotated[float, Quantity('s', above=0.0)]
 Hertz = Annotated[float, Quantity('Hz', above=0.0)]
@@ -106,33 +108,6 @@ class Sensors:
                               'write the topic of its own that each sensor publishes'))
             owners.setdefault(topic, key)
         check_fields(self, extra)
-
-
-INTERFACES = ('joint_trajectory', 'position_stream')
-# Where the supervisor tells the plan to those who go on from it, if the controller's topic cannot.
-VERIFIED_TRAJECTORY = '/verified_trajectory'
-_NOT_ITS_TOPIC = {'joint_trajectory': '/commands', 'position_stream': '/joint_trajectory'}
-_ACTION = ('an action goal lives by itself: its server may cancel or abort it and then holds '
-           'where it is, which nobody has verified, and goals cannot follow each other at every '
-           'tick')
-
-
-def interface_complaint(interface: str, topic: str) -> Complaint | None:
-    """Return what is wrong with a controller's interface, or with its topic for that."""
-    if interface == 'follow_joint_trajectory':
-        return ('interface', f'found {interface}, which is refused: {_ACTION}',
-                'write joint_trajectory: the same controller takes the topic, too')
-    if interface == 'gripper_command':
-        return ('interface', f'found {interface}, which is refused: {_ACTION}',
-                'write joint_trajectory or position_stream, and drive the joint by such a '
-                'controller')
-    if interface not in INTERFACES:
-        return ('interface', f'found {interface!r}', f'write {" or ".join(INTERFACES)}')
-    if topic.endswith(_NOT_ITS_TOPIC[interface]):
-        return ('topic', f'found {topic} with interface {interface}',
-                'write the topic of that controller: /joint_trajectory_controller/joint_trajectory'
-                ', say, or /forward_position_controller/commands for a position_stream')
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +379,7 @@ class Cell:
     sensors: Sensors
     controller: Controller
     safety: Safety
+    gripper: Gripper | None = None
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
@@ -427,6 +403,9 @@ class Cell:
                 'controller.joints', f'found {", ".join(self.controller.joints) or "nothing"}',
                 f'write {", ".join(joints)} in the order of the parameter joints of the '
                 'forward_command_controller: a setpoint carries no names'))
+        if self.gripper is not None:
+            extra += [(f'gripper.{key}', found, write)
+                      for key, found, write in self._gripper_complaints(self.gripper)]
         least_s = self.controller.latency_s + 1.0 / self.safety.tick_rate_hz
         if self.safety.step_s < least_s:
             extra.append(('safety.step_s', f'found {self.safety.step_s:g} with '
@@ -434,6 +413,21 @@ class Cell:
                           f'write at least {least_s:g}, one latency and one tick: a proposal '
                           'begins two latencies ahead, where the plan must not brake yet'))
         check_fields(self, extra)
+
+
+    def _gripper_complaints(self, gripper: Gripper) -> list[Complaint]:
+        found = []
+        if gripper.joint in self.robot.joints:
+            found.append(('joint', f'found {gripper.joint}, which robot.joints names, too',
+                          'write it in one of the two places'))
+        if gripper.topic == self.controller.topic:
+            found.append(('topic', f'found {gripper.topic}, which the controller has already',
+                          'write the topic of the controller of the gripper'))
+        if gripper.streams and gripper.rate_hz * self.controller.latency_s < 2.0:
+            found.append(('rate_hz', f'found {gripper.rate_hz:g} with controller.latency_s '
+                          f'{self.controller.latency_s:g}',
+                          'write at least two setpoints a latency'))
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

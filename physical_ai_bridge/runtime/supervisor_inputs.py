@@ -19,6 +19,7 @@ from physical_ai_bridge.runtime.cdr import (
 )
 from physical_ai_bridge.runtime.setpoint_stream import SetpointTrouble
 from physical_ai_bridge.safety.decision import Authority
+from physical_ai_bridge.safety.gripping import GrippingSupervisor
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
 
@@ -47,6 +48,11 @@ class SupervisorInputs:
                 core.on_controller_state)
         if cell.controller.streams:
             self._calls['setpoints'] = (SetpointTrouble.of_payload, self._on_setpoints)
+        if isinstance(core, GrippingSupervisor):
+            self._calls['gripper_state'] = (decode_joint_state, core.on_gripper_state)
+            self._calls['gripper_setpoints'] = (
+                SetpointTrouble.of_payload, lambda trouble, now: core.on_gripper_setpoints(
+                    trouble.detail, trouble.held, now))
         for sensor in cell.sensors.wrenches:
             self._calls[f'wrench/{sensor}'] = (
                 decode_wrench_stamped, partial(core.on_wrench, sensor))

@@ -161,9 +161,13 @@ class Supervisor:
         self._stream_cause = refusal if held is None else None
         if held is not None and self._execution.plan is not None:
             self._execution.hold(held, now)
+        self._request_stop(refusal)
+        return True
+
+    def _request_stop(self, refusal: Refusal) -> None:
+        """Stop at the next tick, though the cause may be gone by then."""
         if self._requested is None and self._mode in _RUNNING:
             self._requested = refusal
-        return True
 
     def on_proposal(self, message: TrajectoryMessage, now: Instant) -> bool:
         """Take a proposal, or refuse it; one that was taken wants a tick at once."""

@@ -80,6 +80,8 @@ class MujocoCell:
     def __init__(
             self, cell: Cell, *, seed: int = 0, cameras: bool = True, brightness: float = 1.0,
     ) -> None:
+        if cell.gripper is not None:
+            raise SetupError('gripper: the simulated robot has none; use a cell file without one')
         self.cell = cell
         self._world = world = World(cell)
         self._data = data = mujoco.MjData(world.model)
@@ -175,6 +177,10 @@ class MujocoCell:
             self._stream.play(command, Instant(self._now_ns, self._now_ns))
         else:
             self.receive(message_from_trajectory(command))
+
+    def execute_gripper(self, command: Trajectory) -> None:
+        """Refuse: there is none."""
+        raise SetupError('the simulated robot has no gripper')
 
     def receive(self, message: TrajectoryMessage | tuple[float, ...]) -> Acceptance:
         """Hand a message to the controller as it came, and return what became of it."""
