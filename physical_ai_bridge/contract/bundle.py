@@ -218,9 +218,14 @@ def input_tensors(manifest: Manifest) -> dict[str, Tensor]:
     return wanted
 
 
+def gripper_columns(manifest: Manifest) -> tuple[str, ...]:
+    """Return what the columns of an action row behind the arm's are for: one, or none."""
+    return () if manifest.gripper is None else (manifest.gripper.joint,)
+
+
 def output_tensors(manifest: Manifest) -> dict[str, Tensor]:
     """Return the outputs, by name, that the manifest's model must have."""
-    columns = len(manifest.joints) + (manifest.gripper is not None)
+    columns = len(manifest.joints) + len(gripper_columns(manifest))
     return {'action': Tensor('float32', (manifest.action.horizon, columns))}
 
 

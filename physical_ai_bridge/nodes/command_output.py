@@ -7,7 +7,7 @@ from functools import partial
 import threading
 from typing import Protocol
 
-from physical_ai_bridge.contract.cell import Controller
+from physical_ai_bridge.contract.cell import Cell, Controller
 from physical_ai_bridge.contract.clock import NS_PER_S
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.nodes import qos
@@ -18,10 +18,12 @@ from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.threads import NodeThread, scheduling_of_this_thread
 from physical_ai_bridge.runtime.cdr import encode_float64_multi_array, encode_joint_trajectory
 from physical_ai_bridge.runtime.setpoint_stream import SetpointStream, SetpointTrouble
+from physical_ai_bridge.safety.gripper import gripper_cell
 from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+ARM, GRIPPER = 'arm', 'gripper'
 # What is being played ends at rest within this; nobody waits longer.
 _END_S = 5.0
 _NS_PER_MS = 1e6
@@ -89,14 +91,14 @@ class SetpointOutput:
 
     def __init__(
             self, node: ManagedNode, controller: Controller, joints: tuple[str, ...],
-            clock: NodeClock) -> None:
+            plan_topic: str, clock: NodeClock) -> None:
         self._node, self._clock, self._controller = node, clock, controller
         self._order = [joints.index(name) for name in controller.joints]
         self._period_s = 1.0 / controller.rate_hz
         # Made first: it is the controller's topic that is watched for others.
         self._setpoints: Publisher = node.make_publisher(
             Float64MultiArray, controller.topic, qos.command())
-        self._plans = node.make_publisher(JointTrajectory, controller.plan_topic, qos.command())
+        self._plans = node.make_publisher(JointTrajectory, plan_topic, qos.command())
         self._changed = threading.Condition()
         self._stream = SetpointStream(controller)
         self._told: SetpointTrouble | None = None
@@ -171,10 +173,15 @@ class SetpointOutput:
                 self._changed.wait(min(max(wait_s, 0.0), self._period_s))
 
 
-def make_output(
-        node: ManagedNode, controller: Controller, joints: tuple[str, ...], clock: NodeClock,
-) -> CommandOutput:
-    """Return what the cell's controller is commanded by."""
-    if controller.streams:
-        return SetpointOutput(node, controller, joints, clock)
-    return TrajectoryOutput(node, controller)
+def make_outputs(node: ManagedNode, cell: Cell, clock: NodeClock) -> dict[str, CommandOutput]:
+    """Return what commands the arm and, where there is one, what commands the gripper."""
+    found = {ARM: _make(node, cell, cell.controller.plan_topic, clock)}
+    if cell.gripper is not None:
+        found[GRIPPER] = _make(node, gripper_cell(cell), cell.gripper.plan_topic, clock)
+    return found
+
+
+def _make(node: ManagedNode, cell: Cell, plan_topic: str, clock: NodeClock) -> CommandOutput:
+    if cell.controller.streams:
+        return SetpointOutput(node, cell.controller, cell.robot.joints, plan_topic, clock)
+    return TrajectoryOutput(node, cell.controller)

@@ -11,6 +11,7 @@ import numpy as np
 from physical_ai_bridge.contract.bundle import (
     Bundle,
     compare_tensors,
+    gripper_columns,
     input_tensors,
     Manifest,
     output_tensors,
@@ -187,7 +188,7 @@ class OnnxPolicy:
             row, joint = np.argwhere(~np.isfinite(actions))[0]
             raise InferenceError(
                 Reason.ACTION_MALFORMED, f'row {row} of the chunk has {actions[row, joint]} for '
-                f'{self.manifest.joints[joint]}')
+                f'{(*self.manifest.joints, *gripper_columns(self.manifest))[joint]}')
         if self._deadline_s is not None and taken_s > self._deadline_s:
             raise InferenceError(
                 Reason.DEADLINE_MISSED, f'the inference took {taken_s * 1e3:.1f} ms, '

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.ros
 
 HOME = np.array([0.0, -1.5, 2.0, -2.0, -1.5, 0.0])
 RATE_HZ = 100.0
+FINGER = 'finger_joint'
 TOPIC = '/forward_position_controller/commands'
 
 
@@ -61,13 +62,18 @@ class StreamedRobot:
         node.create_subscription(
             trajectory_msgs.JointTrajectory, cell.controller.plan_topic, self._on_plan,
             qos.command(depth=100), raw=True)
-        self._joint_wire, self._wrench_wire = JointStateWire(self.names), WrenchWire('tool0')
+        node.create_subscription(
+            std_msgs.Float64MultiArray, cell.gripper.topic, self._on_gripper,
+            qos.command(depth=1000), raw=True)
+        self._joint_wire = JointStateWire((*self.names, FINGER))
+        self._wrench_wire = WrenchWire('tool0')
         node.create_timer(0.01, self._beat)
 
     def rest(self) -> None:
         """Stand at HOME, with nothing pressed and nothing commanded yet."""
         self.setpoints: list[np.ndarray] = []
         self.plans: list[Trajectory] = []
+        self.openings = [0.04]
         self.pressed = False
 
     @property
@@ -83,6 +89,9 @@ class StreamedRobot:
     def _on_setpoint(self, data: bytes) -> None:
         self.setpoints.append(np.array(decode_float64_multi_array(data))[self._columns])
 
+    def _on_gripper(self, data: bytes) -> None:
+        self.openings += decode_float64_multi_array(data)
+
     def _on_plan(self, data: bytes) -> None:
         self.plans.append(trajectory_from_message(
             decode_joint_trajectory(data, 10_000), self.names))
@@ -90,21 +99,28 @@ class StreamedRobot:
     def _beat(self) -> None:
         now_ns = time.time_ns()
         self._joints.publish(self._joint_wire.encode(
-            JointSample(now_ns, self.names, self.position, np.zeros(6))))
+            JointSample(now_ns, (*self.names, FINGER), np.append(
+                self.position, self.openings[-1]), np.zeros(7))))
         self._wrench.publish(self._wrench_wire.encode(
             WrenchSample(now_ns, np.zeros(3), np.zeros(3))))
         self._heartbeat.publish(bool_bytes(self.pressed))
 
-    def propose(self, turn_rad: float) -> None:
-        """Propose to turn the first joint smoothly, over one second."""
+    def propose(self, turn_rad: float, close_m: float | None = None) -> None:
+        """Propose to turn the first joint smoothly, over one second, and close the gripper."""
         start_ns = time.time_ns()
         times = np.arange(0, 1_010_000_000, 10_000_000, dtype=np.int64)
         s = times / 1e9
         positions, velocities = np.tile(self.position, (len(times), 1)), np.zeros((len(times), 6))
-        positions[:, 0] += turn_rad * (10 * s**3 - 15 * s**4 + 6 * s**5)
-        velocities[:, 0] = turn_rad * (30 * s**2 - 60 * s**3 + 30 * s**4)
+        shape, slope = 10 * s**3 - 15 * s**4 + 6 * s**5, 30 * s**2 - 60 * s**3 + 30 * s**4
+        positions[:, 0] += turn_rad * shape
+        velocities[:, 0] = turn_rad * slope
+        names = self.names
+        if close_m is not None:
+            names = (*names, FINGER)
+            positions = np.column_stack((positions, self.openings[-1] - close_m * shape))
+            velocities = np.column_stack((velocities, -close_m * slope))
         self.proposals.publish(encode_joint_trajectory(
-            Trajectory(start_ns, self.names, times, positions, velocities)))
+            Trajectory(start_ns, names, times, positions, velocities)))
 
 
 class Streamed:
@@ -155,6 +171,11 @@ def running(shared_graph, write_cell, tmp_path_factory):
         'interface': 'position_stream', 'topic': TOPIC, 'rate_hz': RATE_HZ,
         # Not the cell's order: the controller has its own.
         'joints': values['robot']['joints'][::-1]}
+    values['gripper'] = {
+        'joint': FINGER, 'unit': 'm', 'interface': 'position_stream',
+        'topic': '/forward_gripper_controller/commands', 'rate_hz': RATE_HZ,
+        'min_position': 0.0, 'max_position': 0.08, 'max_velocity': 0.2, 'max_acceleration': 2.0,
+        'max_jerk': 40.0}
     path.write_text(yaml.safe_dump(values))
     return Streamed(shared_graph, path)
 
@@ -190,6 +211,18 @@ def test_an_emergency_stop_brakes_the_stream_before_the_proposals_end(streamed):
     streamed.wait_for_the_end()
     assert robot.position[0] < HOME[0] + 0.19
     assert (robot.steps <= robot.velocity / RATE_HZ).all()
+
+
+def test_the_gripper_goes_with_the_arm_and_holds_where_the_arm_is_stopped(streamed):
+    robot = streamed.robot
+    robot.propose(0.2, close_m=0.03)
+    streamed.graph.wait(lambda: robot.openings[-1] < 0.03)
+    robot.pressed = True
+    streamed.wait_for('STOPPED')
+    closed = np.array(robot.openings)
+    assert 0.01 < closed[-1] < 0.03
+    assert (np.diff(closed) <= 0.0).all()
+    assert np.abs(np.diff(closed)).max() <= 0.2 / RATE_HZ
 
 
 def test_a_deactivation_ends_when_the_stream_has_come_to_rest(streamed):
