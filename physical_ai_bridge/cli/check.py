@@ -143,6 +143,8 @@ def _described(binding: Binding) -> str:
         parts.append(f'camera {name} {camera.width}x{camera.height} {camera.encoding} to '
                      f'{image.width}x{image.height}x{image.channels}')
     parts += [f'wrench {name}' for name in manifest.observation.wrenches]
+    if manifest.gripper is not None:
+        parts.append(f'gripper {manifest.gripper.joint} in {manifest.gripper.unit}')
     parts.append(f'{manifest.action.horizon} points every {manifest.action.period_s:g} s at '
                  f'{manifest.rate_hz:g} Hz')
     return '; '.join(parts)

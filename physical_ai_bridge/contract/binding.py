@@ -146,8 +146,8 @@ def _gripper_mismatches(cell: Cell, manifest: Manifest) -> list[Complaint]:
         return []
     if gripper is None:
         return [('gripper', f'the bundle moves the gripper {wanted.joint}, which the cell does '
-                 'not have', 'add the section gripper to the cell file, or use a bundle that moves '
-                 'the arm alone')]
+                 'not have', 'add the section gripper to the cell file, or use a bundle that '
+                 'moves the arm alone')]
     if wanted.joint != gripper.joint:
         return [('gripper.joint', f"found {wanted.joint}, the cell's gripper is {gripper.joint}",
                  'use a bundle made for this gripper')]

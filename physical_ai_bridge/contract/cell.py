@@ -414,7 +414,6 @@ class Cell:
                           'begins two latencies ahead, where the plan must not brake yet'))
         check_fields(self, extra)
 
-
     def _gripper_complaints(self, gripper: Gripper) -> list[Complaint]:
         found = []
         if gripper.joint in self.robot.joints:

@@ -66,10 +66,23 @@ def cell_topics(cell: Cell) -> tuple[TopicChoice, ...]:
         TopicChoice(cell.controller.plan_topic, _TRAJECTORY, reliable=True, depth=64),
         *((TopicChoice(cell.controller.topic, _SETPOINTS, reliable=True),)
           if cell.controller.streams else ()),
+        *_gripper_topics(cell),
         TopicChoice(SUPERVISOR_STATE, _STATUS, reliable=True, latched=True, depth=64),
         TopicChoice(EPISODE, _STATUS, reliable=True, latched=True, depth=64),
         TopicChoice(DIAGNOSTICS, 'diagnostic_msgs/msg/DiagnosticArray', reliable=True, depth=64),
     )
+
+
+def _gripper_topics(cell: Cell) -> tuple[TopicChoice, ...]:
+    gripper = cell.gripper
+    if gripper is None:
+        return ()
+    topics = [TopicChoice(gripper.plan_topic, _TRAJECTORY, reliable=True, depth=64)]
+    if gripper.streams:
+        topics.append(TopicChoice(gripper.topic, _SETPOINTS, reliable=True))
+    if gripper.state_topic is not None:
+        topics.append(TopicChoice(gripper.state_topic, 'sensor_msgs/msg/JointState'))
+    return tuple(topics)
 
 
 class Recorder(Node):

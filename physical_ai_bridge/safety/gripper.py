@@ -1,4 +1,4 @@
-"""A gripper beside the arm: its own limits and its own plan, but it moves only when the arm may."""
+"""A gripper beside the arm: its own limits, its own plan, and no motion but with the arm's."""
 
 from __future__ import annotations
 

@@ -426,3 +426,49 @@ class TestControllerInterface:
     def test_a_trajectory_controller_needs_no_order(self, cell, problems_of):
         put(cell, 'controller.joints', cell['robot']['joints'])
         assert 'a trajectory names its joints' in problems_of(cell)['controller.joints'].write
+
+
+class TestGripper:
+    """A gripper has a section of its own, with limits that are never guessed."""
+
+    @pytest.fixture
+    def gripping(self, cell):
+        cell['gripper'] = {
+            'joint': 'finger_joint', 'unit': 'm', 'topic': '/gripper_controller/joint_trajectory',
+            'rate_hz': 100.0, 'min_position': 0.0, 'max_position': 0.08, 'max_velocity': 0.1,
+            'max_acceleration': 1.0, 'max_jerk': 20.0}
+        return cell
+
+    def test_it_is_read(self, gripping, write_cell):
+        gripper = load_cell(write_cell(gripping)).gripper
+        assert (gripper.joint, gripper.max_position) == ('finger_joint', 0.08)
+        assert gripper.plan_topic == gripper.topic
+
+    def test_its_plans_have_a_topic_of_their_own_where_setpoints_are_streamed(
+            self, gripping, write_cell):
+        gripping['gripper'] |= {'interface': 'position_stream', 'topic': '/gripper/commands'}
+        assert load_cell(write_cell(gripping)).gripper.plan_topic == (
+            '/verified_gripper_trajectory')
+
+    @pytest.mark.parametrize('key', [
+        'joint', 'unit', 'topic', 'rate_hz', 'min_position', 'max_position', 'max_velocity',
+        'max_acceleration', 'max_jerk'])
+    def test_no_key_is_guessed(self, gripping, problems_of, key):
+        drop(gripping, f'gripper.{key}')
+        assert problems_of(gripping)[f'gripper.{key}'].found == 'missing'
+
+    @pytest.mark.parametrize(('key', 'value', 'write'), [
+        ('joint', 'elbow_joint', 'write it in one of the two places'),
+        ('topic', '/joint_trajectory_controller/joint_trajectory', 'controller of the gripper'),
+        ('unit', 'mm', 'write m or rad'),
+        ('min_position', 0.08, 'write a min_position below max_position'),
+        ('max_effort', 5.0, ''),
+        ('interface', 'gripper_command', 'write joint_trajectory or position_stream')])
+    def test_a_gripper_that_cannot_be_is_named(self, gripping, problems_of, key, value, write):
+        put(gripping, f'gripper.{key}', value)
+        assert write in problems_of(gripping)[f'gripper.{key}'].write
+
+    def test_a_stream_that_is_too_slow_for_the_latency_is_named(self, gripping, problems_of):
+        gripping['gripper'] |= {
+            'interface': 'position_stream', 'topic': '/gripper/commands', 'rate_hz': 20.0}
+        assert 'two setpoints' in problems_of(gripping)['gripper.rate_hz'].write

@@ -1,4 +1,4 @@
-"""A policy that moves a gripper, too: from its action's last column to the gripper's controller."""
+"""A policy that moves a gripper: from its action's last column to the gripper's controller."""
 
 from __future__ import annotations
 
