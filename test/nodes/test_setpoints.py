@@ -7,6 +7,7 @@ import signal
 import time
 
 import numpy as np
+from physical_ai_bridge.contract.cell import limit_arrays
 from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.samples import JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
@@ -33,6 +34,8 @@ pytestmark = pytest.mark.ros
 
 HOME = np.array([0.0, -1.5, 2.0, -2.0, -1.5, 0.0])
 RATE_HZ = 100.0
+# A motion that lasts longer than a busy machine takes to stop it.
+TURN_RAD, LONG_S = 0.8, 4.0
 FINGER = 'finger_joint'
 TOPIC = '/forward_position_controller/commands'
 
@@ -43,7 +46,7 @@ class StreamedRobot:
     def __init__(self, graph, cell_path) -> None:
         cell = load_cell(cell_path)
         self.names, self.controller = cell.robot.joints, cell.controller
-        self.velocity = np.array([each.max_velocity for each in cell.safety.joint_limits.values()])
+        self.limits = limit_arrays(cell)
         self._columns = [cell.controller.joints.index(name) for name in self.names]
         self.rest()
         node = graph.node
@@ -105,13 +108,15 @@ class StreamedRobot:
             WrenchSample(now_ns, np.zeros(3), np.zeros(3))))
         self._heartbeat.publish(bool_bytes(self.pressed))
 
-    def propose(self, turn_rad: float, close_m: float | None = None) -> None:
-        """Propose to turn the first joint smoothly, over one second, and close the gripper."""
+    def propose(
+            self, turn_rad: float, close_m: float | None = None, *, lasts_s: float = 1.0) -> None:
+        """Propose to turn the first joint smoothly, and to close the gripper."""
         start_ns = time.time_ns()
-        times = np.arange(0, 1_010_000_000, 10_000_000, dtype=np.int64)
-        s = times / 1e9
+        s = np.linspace(0.0, 1.0, 101)
+        times = np.round(s * lasts_s * 1e9).astype(np.int64)
         positions, velocities = np.tile(self.position, (len(times), 1)), np.zeros((len(times), 6))
-        shape, slope = 10 * s**3 - 15 * s**4 + 6 * s**5, 30 * s**2 - 60 * s**3 + 30 * s**4
+        shape = 10 * s**3 - 15 * s**4 + 6 * s**5
+        slope = (30 * s**2 - 60 * s**3 + 30 * s**4) / lasts_s
         positions[:, 0] += turn_rad * shape
         velocities[:, 0] = turn_rad * slope
         names = self.names
@@ -150,11 +155,19 @@ class Streamed:
             return None
         return self.graph.wait(found, mode)
 
-    def move(self, turn_rad: float) -> None:
-        """Propose, and wait until the robot is in the middle of the motion."""
-        begun = self.robot.position[0]
-        self.robot.propose(turn_rad)
-        self.graph.wait(lambda: abs(self.robot.position[0] - begun) > 0.4 * abs(turn_rad))
+    def move(self, turn_rad: float, close_m: float | None = None, *, lasts_s: float = 1.0) -> None:
+        """Propose, and wait until the robot has begun to move."""
+        robot, begun, proposed_ns = self.robot, self.robot.position[0], 0
+
+        def moves() -> bool:
+            nonlocal proposed_ns
+            # On a busy machine a proposal may be too old by the time that it is read.
+            if robot.position[0] == begun and time.monotonic_ns() - proposed_ns > 1_000_000_000:
+                proposed_ns = time.monotonic_ns()
+                robot.propose(turn_rad, close_m, lasts_s=lasts_s)
+            return abs(robot.position[0] - begun) > 0.1 * abs(turn_rad)
+
+        self.graph.wait(moves)
 
     def wait_for_the_end(self) -> None:
         """Wait until the last plan is over, and every setpoint of it has come."""
@@ -192,50 +205,50 @@ def test_a_stream_is_the_plan_period_by_period_to_its_end_at_rest(streamed):
     robot = streamed.robot
     streamed.move(0.2)
     streamed.wait_for_the_end()
-    # From its first point to its last, none left out: the proposal lasts a second.
-    moving = robot.steps[:, 0] > 0.0
-    assert moving.sum() >= 0.9 * RATE_HZ
-    assert (robot.steps <= robot.velocity / RATE_HZ).all()
-    assert robot.steps[:, 0].max() < 1.01 * 0.2 * 1.875 / RATE_HZ
+    # None is left out, or a difference would be beyond a limit.
+    setpoints, limits = np.array(robot.setpoints), robot.limits
+    assert (robot.steps[:, 0] > 0.0).sum() > 20
+    for order, limit in enumerate((limits.velocity, limits.acceleration, limits.jerk), 1):
+        used = np.abs(np.diff(setpoints, order, axis=0)) * RATE_HZ**order
+        assert (used <= limit * (1.0 + 1e-6)).all()
     assert not robot.steps[:, 1:].any()
     values = streamed.graph.wait_for_diagnostics(
-        'safety_supervisor', lambda values, message: int(values['setpoints']) > 90)
+        'safety_supervisor', lambda values, message: int(values['setpoints']) > 20)
     assert values['setpoint_late_p99_ms']
 
 
 def test_an_emergency_stop_brakes_the_stream_before_the_proposals_end(streamed):
     robot = streamed.robot
-    streamed.move(0.2)
+    streamed.move(TURN_RAD, lasts_s=LONG_S)
     robot.pressed = True
     assert streamed.wait_for('STOPPED')['reason'] == 'EMERGENCY_STOP'
     streamed.wait_for_the_end()
-    assert robot.position[0] < HOME[0] + 0.19
-    assert (robot.steps <= robot.velocity / RATE_HZ).all()
+    assert robot.position[0] < HOME[0] + 0.9 * TURN_RAD
+    assert (robot.steps <= robot.limits.velocity / RATE_HZ).all()
 
 
 def test_the_gripper_goes_with_the_arm_and_holds_where_the_arm_is_stopped(streamed):
     robot = streamed.robot
-    robot.propose(0.2, close_m=0.03)
-    streamed.graph.wait(lambda: robot.openings[-1] < 0.03)
+    streamed.move(TURN_RAD, 0.03, lasts_s=LONG_S)
     robot.pressed = True
     streamed.wait_for('STOPPED')
     closed = np.array(robot.openings)
-    assert 0.01 < closed[-1] < 0.03
+    assert 0.012 < closed[-1] < 0.04
     assert (np.diff(closed) <= 0.0).all()
     assert np.abs(np.diff(closed)).max() <= 0.2 / RATE_HZ
 
 
 def test_a_deactivation_ends_when_the_stream_has_come_to_rest(streamed):
     robot = streamed.robot
-    streamed.move(0.2)
+    streamed.move(TURN_RAD, lasts_s=LONG_S)
     streamed.client.deactivate()
     streamed.wait_for_the_end()
-    assert HOME[0] + 0.08 < robot.position[0] < HOME[0] + 0.19
+    assert robot.position[0] < HOME[0] + 0.9 * TURN_RAD
 
 
 def test_after_a_pause_of_the_process_the_robot_stays_where_it_stood(streamed):
     robot, graph = streamed.robot, streamed.graph
-    streamed.move(0.2)
+    streamed.move(TURN_RAD, lasts_s=LONG_S)
     os.kill(graph.pid('safety_supervisor'), signal.SIGSTOP)
     paused_ns = time.monotonic_ns()
     graph.wait(lambda: time.monotonic_ns() - paused_ns > 200_000_000)
@@ -250,13 +263,13 @@ def test_after_a_pause_of_the_process_the_robot_stays_where_it_stood(streamed):
     streamed.wait_for('READY')
     streamed.move(0.05)
     streamed.wait_for_the_end()
-    assert (robot.steps <= robot.velocity / RATE_HZ).all()
+    assert (robot.steps <= robot.limits.velocity / RATE_HZ).all()
 
 
 def test_the_death_of_the_process_leaves_the_last_setpoint(running):
     running.begin()
     robot, graph = running.robot, running.graph
-    running.move(0.2)
+    running.move(TURN_RAD, lasts_s=LONG_S)
     graph.kill('safety_supervisor')
     ended_ns = time.time_ns()
     graph.wait(lambda: time.time_ns() > max(ended_ns, robot.plans[-1].end_ns) + 100_000_000)
