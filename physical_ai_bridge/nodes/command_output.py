@@ -128,6 +128,7 @@ class SetpointOutput:
     def trouble(self) -> SetpointTrouble | None:
         """Return, once, that the stream has left the plan; once more where it has come to rest."""
         with self._changed:
+            self._stream.notice_a_pause(self._clock.now())
             found = self._stream.trouble
             self._stream.clear_trouble()
             if found is self._told:

@@ -12,8 +12,8 @@ from physical_ai_bridge.contract.errors import WireError
 from physical_ai_bridge.contract.trajectory import Trajectory
 
 # How much of a period early a setpoint may follow one that was late, and by how much faster than
-# planned a stream makes up for what it is behind.
-_EARLY, _CATCHES_UP = 0.5, 0.05
+# planned a stream makes up for what it is behind. Together no more than two come in one period.
+_EARLY, _CATCHES_UP = 0.9, 0.05
 # Plans that go on from each other are the same motion up to where they part.
 _SAME_POSITION, _SAME_VELOCITY = 1e-8, 1e-6
 
@@ -59,10 +59,10 @@ class SetpointStream:
 
     Setpoints are the plan at every period, none left out: whenever they go out, their first,
     second and third differences are those of a verified motion. The clock says when: a setpoint
-    is due when ROS time reaches its place in the plan. A late one shifts those behind it, which
-    make up for it at 5 % more than the planned speed at most, and follow each other by 0.45 of a
-    period at least. So within any time T the setpoints come no further than the plan does in
-    1.05 (T + half a period).
+    is due when ROS time reaches its place in the plan. One that is later than 0.9 of a period
+    shifts those behind it, which make up for that at 5 % more than the planned speed, at most. So
+    no more than two go out within one period, and within any time T they come no further than the
+    plan does in 1.05 (T + 0.9 periods).
 
     ``latency_s`` behind the plan, the stream gives it up. After a pause of the process the robot
     stands at the last setpoint, and the stream stays there: to go on would be a jerk, to go where
@@ -97,6 +97,7 @@ class SetpointStream:
         The first one is where the stream begins, at rest. One that does not go on from where the
         stream is means trouble, and is not played; nor is one that comes amid trouble.
         """
+        self.notice_a_pause(now)
         if self.trouble is not None:
             return
         if self._plans:
@@ -123,16 +124,9 @@ class SetpointStream:
 
     def next(self, now: Instant) -> np.ndarray | None:  # noqa: A003
         """Return the setpoint (N,) to publish now, in the plan's joint order, or None."""
-        if not self._plans:
-            return None
-        silent_ns = now.steady_ns - self._called_ns
+        self.notice_a_pause(now)
         self._called_ns = now.steady_ns
-        if silent_ns > self._period_ns + self._late_ns:
-            if self._stands():
-                self._rest()
-                return None
-            self._give_up(f'the process paused for {silent_ns / NS_PER_S:.3f} s amid a motion')
-            self._rest()
+        if not self._plans:
             return None
         behind_ns = now.ros_ns - self._at_ns - self._period_ns
         if self._steady_due_ns is None and not (
@@ -148,6 +142,14 @@ class SetpointStream:
             self._steady_due_ns = self._period_ns + max(
                 self._steady_due_ns, now.steady_ns - self._early_ns)
         return self._advance()
+
+    def notice_a_pause(self, now: Instant) -> None:
+        """See whether ``next`` was not called for so long that the robot stands by now."""
+        silent_ns = now.steady_ns - self._called_ns
+        if self._plans and silent_ns > self._period_ns + self._late_ns:
+            if not self._stands():
+                self._give_up(f'setpoints paused for {silent_ns / NS_PER_S:.3f} s amid a motion')
+            self._rest()
 
     def wait_ns(self, now: Instant) -> int:
         """Return how long it is until the next setpoint is due; ROS time may pass differently."""
