@@ -31,6 +31,7 @@ from physical_ai_bridge.contract.cell_file import (
     urdf_path,
 )
 from physical_ai_bridge.contract.errors import ContractError, Problem, SetupError
+from physical_ai_bridge.contract.notices import notices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +84,15 @@ def run(args: argparse.Namespace, out: Output) -> int:
         bundle, manifest = _check_with_bundle(cell, args, report)
         answer['bundle'] = {'path': str(args.bundle), 'name': manifest and manifest.name,
                             'sha256': bundle and bundle.digest}
+    told = () if cell is None else notices(cell)
+    for notice in told:
+        out.noted('cell', notice)
     fits = not report.problems
     _conclude(report, args, out)
     if args.live:
         live_fits, answer['live'] = _check_live(cell, manifest, args, out)
         fits = fits and live_fits
-    out.result({'ok': fits, **answer, 'checks': report.checks,
+    out.result({'ok': fits, **answer, 'checks': report.checks, 'notices': list(told),
                 'problems': [as_values(problem) for problem in report.problems]})
     return 0 if fits else 1
 
@@ -202,6 +206,8 @@ def _described(binding: Binding) -> str:
         parts.append(f'camera {name} {camera.width}x{camera.height} {camera.encoding} to '
                      f'{image.width}x{image.height}x{image.channels}')
     parts += [f'wrench {name}' for name in manifest.observation.wrenches]
+    if manifest.gripper is not None:
+        parts.append(f'gripper {manifest.gripper.joint} in {manifest.gripper.unit}')
     parts.append(f'{manifest.action.horizon} rows of {_meaning(binding)} every '
                  f'{manifest.action.period_s:g} s at {manifest.rate_hz:g} Hz')
     if manifest.tasks:

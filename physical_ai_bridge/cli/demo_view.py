@@ -36,7 +36,7 @@ class Watcher:
     def __init__(self, cell: Cell, keep: Keep) -> None:
         self._keep = keep
         self._wrench_topics = {each.topic for each in cell.sensors.wrenches.values()}
-        self._command_topic = cell.controller.topic
+        self._command_topic = cell.controller.plan_topic
         self._wrench = b''
         self._proposed_ns: int | None = None
         self._last_proposal_ns = 0

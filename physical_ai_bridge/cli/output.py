@@ -59,6 +59,10 @@ class Output:
         """Write a line for a check that could not be made."""
         self._mark('--  ', 'yellow', name, text)
 
+    def noted(self, name: str, text: str) -> None:
+        """Write a line for what is right, and has to be known."""
+        self._mark('NOTE', 'bold yellow', name, text)
+
     def _mark(self, mark: str, style: str, name: str, text: str) -> None:
         from rich.text import Text
         encoding = self.console.encoding

@@ -51,6 +51,7 @@ def bind(
         *_joint_mismatches(cell, manifest),
         *_sensor_mismatches(cell, manifest),
         *_action_mismatches(cell, manifest),
+        *_gripper_mismatches(cell, manifest),
     ]
     in_cell = [*_rate_mismatches(cell, manifest), *_timeout_mismatches(cell, manifest)]
     problems = [Problem(manifest_path, *each) for each in in_manifest]
@@ -150,6 +151,23 @@ def _action_mismatches(cell: Cell, manifest: Manifest) -> list[Complaint]:
                       'use a bundle with a lower force_n, or, if the robot and the part bear it, '
                       f'raise safety.force_limits.{guard.sensor}.max_force_n'))
     return found
+
+
+def _gripper_mismatches(cell: Cell, manifest: Manifest) -> list[Complaint]:
+    wanted, gripper = manifest.gripper, cell.gripper
+    if wanted is None:
+        return []
+    if gripper is None:
+        return [('gripper', f'the bundle moves the gripper {wanted.joint}, which the cell does '
+                 'not have', 'add the section gripper to the cell file, or use a bundle that '
+                 'moves the arm alone')]
+    if wanted.joint != gripper.joint:
+        return [('gripper.joint', f"found {wanted.joint}, the cell's gripper is {gripper.joint}",
+                 'use a bundle made for this gripper')]
+    if wanted.unit != gripper.unit:
+        return [('gripper.unit', f"found {wanted.unit}, the cell's gripper.unit is {gripper.unit}",
+                 'use a bundle whose actions are in that unit')]
+    return []
 
 
 def _rate_mismatches(cell: Cell, manifest: Manifest) -> list[Complaint]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from physical_ai_bridge.contract.action import ActionSpec
 from physical_ai_bridge.contract.errors import Problem
 from physical_ai_bridge.contract.fields import check_fields, Quantity, STRICT, Text
+from physical_ai_bridge.contract.gripper import GripperAction
 
 Count = Annotated[int, Quantity('', at_least=1)]
 Seconds = Annotated[float, Quantity('s', above=0.0)]
@@ -128,6 +129,7 @@ class Manifest:
     action: ActionSpec
     shaping: Shaping
     files: dict[str, BundleFile]
+    gripper: GripperAction | None = None
     tasks: Annotated[tuple[str, ...], Text('an instruction in words')] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     __pydantic_config__ = STRICT
@@ -138,6 +140,9 @@ class Manifest:
             extra.append(('joints', f'found {list(self.joints)}', 'write each joint once'))
         if len(set(self.tasks)) != len(self.tasks):
             extra.append(('tasks', f'found {list(self.tasks)}', 'write each instruction once'))
+        if self.gripper is not None and self.gripper.joint in self.joints:
+            extra.append(('gripper.joint', f'found {self.gripper.joint}, which joints has, too',
+                          'write it in one of the two places'))
         if 'model.onnx' not in self.files:
             extra.append(('files.model.onnx', 'missing', 'write its sha256 and bytes'))
         guard = self.shaping.contact_guard
@@ -201,6 +206,8 @@ def input_tensors(manifest: Manifest) -> dict[str, Tensor]:
         wanted['observation.state'] = Tensor('float32', (joints,))
     if spec.reference:
         wanted['observation.reference'] = Tensor('float32', (2, joints))
+    if manifest.gripper is not None and manifest.gripper.observed:
+        wanted['observation.gripper'] = Tensor('float32', (1,))
     for sensor, wrench in spec.wrenches.items():
         wanted[f'observation.wrench.{sensor}'] = Tensor('float32', (wrench.history, 6))
     if manifest.tasks:
@@ -215,9 +222,15 @@ def action_columns(manifest: Manifest) -> tuple[str, ...]:
     return manifest.joints
 
 
+def gripper_columns(manifest: Manifest) -> tuple[str, ...]:
+    """Return what the columns of an action row behind the arm's are for: one, or none."""
+    return () if manifest.gripper is None else (manifest.gripper.joint,)
+
+
 def output_tensors(manifest: Manifest) -> dict[str, Tensor]:
     """Return the outputs, by name, that the manifest's model must have."""
-    return {'action': Tensor('float32', (manifest.action.horizon, len(action_columns(manifest))))}
+    columns = len(action_columns(manifest)) + len(gripper_columns(manifest))
+    return {'action': Tensor('float32', (manifest.action.horizon, columns))}
 
 
 def compare_tensors(

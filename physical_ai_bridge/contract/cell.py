@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
-from physical_ai_bridge.contract.fields import check_fields, Quantity, STRICT, Text
+from physical_ai_bridge.contract.fields import check_fields, Complaint, Quantity, STRICT, Text
+from physical_ai_bridge.contract.gripper import Gripper
+from physical_ai_bridge.contract.interfaces import interface_complaint, VERIFIED_TRAJECTORY
 
 Seconds = Annotated[float, Quantity('s', above=0.0)]
 Hertz = Annotated[float, Quantity('Hz', above=0.0)]
@@ -111,10 +113,19 @@ class Sensors:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
     """
-    The joint_trajectory_controller that executes.
+    The controller that executes, by default a joint_trajectory_controller.
+
+    ``interface: position_stream`` is a forward_command_controller (std_msgs/Float64MultiArray) on
+    the joints' position interfaces: the supervisor plays each verified plan itself, one setpoint
+    every 1 / ``rate_hz``, in the order of ``joints``, which is the controller's own parameter
+    ``joints``; a setpoint carries no names. Such a controller holds its last value when messages
+    stop. So where a joint_trajectory_controller that hears no more plays out a verified brake,
+    this one stops the robot at once, by the robot's own limits, not by those written here: that
+    is what the death of the supervisor's process, or a pause of it, comes to.
 
     ``latency_s`` is the longest time that a command takes from being decided to being executed:
-    what is committed already, and cannot be changed any more, reaches that far ahead.
+    what is committed already, and cannot be changed any more, reaches that far ahead. A stream of
+    setpoints that is later than that stops.
     ``state_topic`` is where the controller reports the reference that it executes, which is
     ``reference_tolerance_rad`` at most from the published plan: with it, lost commands and a
     controller that does something else are noticed at once. Without it commands are taken to
@@ -122,7 +133,9 @@ class Controller:
     ``topic`` leads to.
     """
 
+    interface: Annotated[str, Text('joint_trajectory or position_stream')] = 'joint_trajectory'
     topic: Topic = '/joint_trajectory_controller/joint_trajectory'
+    joints: Annotated[tuple[str, ...], Text('the joints of the controller, in its order')] = ()
     state_topic: Topic | None = None
     state_type: Literal[
         'control_msgs/msg/JointTrajectoryControllerState', 'sensor_msgs/msg/JointState',
@@ -135,7 +148,32 @@ class Controller:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        extra = []
+        wrong = interface_complaint(self.interface, self.topic)
+        if wrong is not None:
+            extra.append(wrong)
+        if self.interface == 'position_stream':
+            if self.state_topic is not None:
+                extra.append(('state_topic', f'found {self.state_topic} with interface '
+                              'position_stream', 'remove it: a forward_command_controller reports '
+                              'no reference'))
+            if self.latency_s * self.rate_hz < 2.0:
+                extra.append(('rate_hz', f'found {self.rate_hz:g} with latency_s '
+                              f'{self.latency_s:g}', 'write at least two setpoints a latency'))
+        elif self.joints:
+            extra.append(('joints', f'found {", ".join(self.joints)} with interface '
+                          f'{self.interface}', 'remove it: a trajectory names its joints'))
+        check_fields(self, extra)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the supervisor plays its plans itself, as setpoints."""
+        return self.interface == 'position_stream'
+
+    @property
+    def plan_topic(self) -> str:
+        """Where each verified plan is published as a trajectory."""
+        return VERIFIED_TRAJECTORY if self.streams else self.topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +379,7 @@ class Cell:
     sensors: Sensors
     controller: Controller
     safety: Safety
+    gripper: Gripper | None = None
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
@@ -359,6 +398,14 @@ class Cell:
         extra += [(f'safety.force_limits.{name}', 'missing',
                    f'write max_force_n and max_torque_nm for sensors.wrenches.{name}')
                   for name in wrenches if name not in forces]
+        if self.controller.streams and sorted(self.controller.joints) != sorted(joints):
+            extra.append((
+                'controller.joints', f'found {", ".join(self.controller.joints) or "nothing"}',
+                f'write {", ".join(joints)} in the order of the parameter joints of the '
+                'forward_command_controller: a setpoint carries no names'))
+        if self.gripper is not None:
+            extra += [(f'gripper.{key}', found, write)
+                      for key, found, write in self._gripper_complaints(self.gripper)]
         least_s = self.controller.latency_s + 1.0 / self.safety.tick_rate_hz
         if self.safety.step_s < least_s:
             extra.append(('safety.step_s', f'found {self.safety.step_s:g} with '
@@ -366,6 +413,20 @@ class Cell:
                           f'write at least {least_s:g}, one latency and one tick: a proposal '
                           'begins two latencies ahead, where the plan must not brake yet'))
         check_fields(self, extra)
+
+    def _gripper_complaints(self, gripper: Gripper) -> list[Complaint]:
+        found = []
+        if gripper.joint in self.robot.joints:
+            found.append(('joint', f'found {gripper.joint}, which robot.joints names, too',
+                          'write it in one of the two places'))
+        if gripper.topic == self.controller.topic:
+            found.append(('topic', f'found {gripper.topic}, which the controller has already',
+                          'write the topic of the controller of the gripper'))
+        if gripper.streams and gripper.rate_hz * self.controller.latency_s < 2.0:
+            found.append(('rate_hz', f'found {gripper.rate_hz:g} with controller.latency_s '
+                          f'{self.controller.latency_s:g}',
+                          'write at least two setpoints a latency'))
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -96,6 +96,8 @@ class Reason(str, Enum):
         'no state of the controller has come within the watchdog period')
     CONTROLLER_MALFORMED = 'CONTROLLER_MALFORMED', (
         "a state of the controller is not finite, lacks joints, or its stamp is not now's")
+    SETPOINTS_LATE = 'SETPOINTS_LATE', (
+        'the stream of setpoints paused or fell behind, and has left the plan')
     OTHER_PUBLISHER = 'OTHER_PUBLISHER', "somebody else publishes on the controller's topic"
     COMMAND_LATE = 'COMMAND_LATE', 'a command was held up and would have come too late: not sent'
     TICK_OVERRUN = 'TICK_OVERRUN', "the supervisor's own tick came too late"

@@ -187,7 +187,7 @@ def _handlers(cell: Cell, gathered: _Gathered) -> dict[str, Handler]:
         cell.sensors.joint_states.topic: gathered.on_joints,
         **{each.topic: wrench_of(name) for name, each in cell.sensors.wrenches.items()},
         PROPOSALS: gathered.on_proposal,
-        cell.controller.topic: gathered.on_command,
+        cell.controller.plan_topic: gathered.on_command,
         SUPERVISOR_STATE: lambda message, statuses: gathered.on_state(message, statuses[0]),
         EPISODE: lambda message, statuses: gathered.on_episode(message, statuses[0]),
         DIAGNOSTICS: told,

@@ -60,7 +60,7 @@ class PhysicsThread:
     ) -> None:
         self._cell = cell
         self._on_step, self._on_rejected = on_step, on_rejected
-        self._commands: deque[TrajectoryMessage] = deque(maxlen=64)
+        self._commands: deque[TrajectoryMessage | tuple[float, ...]] = deque(maxlen=64)
         self._stop = threading.Event()
         self._requests: deque[threading.Event] = deque()
         self._thread = NodeThread(node, 'physics', self._run)
@@ -86,7 +86,7 @@ class PhysicsThread:
         self._stop.set()
         self._thread.join()
 
-    def command(self, message: TrajectoryMessage) -> None:
+    def command(self, message: TrajectoryMessage | tuple[float, ...]) -> None:
         """Hand over a command for the controller."""
         self._commands.append(message)
 
@@ -131,7 +131,7 @@ class PhysicsThread:
                 noted_ns = cell.now_ns
                 self._note()
 
-    def _is_ahead(self, message: TrajectoryMessage) -> bool:
+    def _is_ahead(self, message: TrajectoryMessage | tuple[float, ...]) -> bool:
         """
         Tell whether a command was stamped at an instant that the simulation has yet to reach.
 
@@ -139,12 +139,15 @@ class PhysicsThread:
         never behind. Taken too early, a command's first point would lie ahead, and the controller
         would bridge to it with a jerk that nobody commanded.
         """
+        if isinstance(message, tuple):
+            return False  # a setpoint counts when it comes
         return 0 < message.stamp_ns - self._cell.now_ns < _AHEAD_NS
 
-    def _execute(self, message: TrajectoryMessage) -> None:
-        age_ns = self._cell.now_ns - message.stamp_ns
-        self.command_age_ms.add(age_ns / _NS_PER_MS)
-        self.late += age_ns > self._latency_ns
+    def _execute(self, message: TrajectoryMessage | tuple[float, ...]) -> None:
+        if not isinstance(message, tuple):
+            age_ns = self._cell.now_ns - message.stamp_ns
+            self.command_age_ms.add(age_ns / _NS_PER_MS)
+            self.late += age_ns > self._latency_ns
         acceptance = self._cell.receive(message)
         if acceptance is simulation.Acceptance.ACCEPTED:
             self.accepted += 1

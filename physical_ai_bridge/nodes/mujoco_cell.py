@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 import sys
 import time
 from typing import Any, TYPE_CHECKING
@@ -27,13 +29,13 @@ from physical_ai_bridge.nodes.wire import (
     JointStateWire,
     WrenchWire,
 )
-from physical_ai_bridge.runtime.cdr import decode_joint_trajectory
+from physical_ai_bridge.runtime.cdr import decode_float64_multi_array, decode_joint_trajectory
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -117,8 +119,17 @@ class MujocoCellNode(ManagedNode):
         return self.make_publisher(JointState, controller.state_topic, qos.sensor_stream())
 
     def _make_inputs(self) -> None:
-        self.make_subscription(
-            JointTrajectory, self._cell.controller.topic, self._on_command, qos.command())
+        controller = self._cell.controller
+        if controller.streams:
+            # The newest counts, as for the controller's own buffer.
+            self.make_subscription(
+                Float64MultiArray, controller.topic,
+                partial(self._on_command, decode_float64_multi_array), qos.command(depth=1))
+        else:
+            self.make_subscription(
+                JointTrajectory, controller.topic,
+                partial(self._on_command, partial(decode_joint_trajectory, max_points=MAX_POINTS)),
+                qos.command())
         for name, handler in (
                 ('new_episode', self._on_new_episode),
                 ('press_emergency_stop', self._on_press),
@@ -175,11 +186,11 @@ class MujocoCellNode(ManagedNode):
     def _on_rejected(self, acceptance: Acceptance) -> None:
         self.get_logger().warning(f'command {acceptance}', throttle_duration_sec=1.0)
 
-    def _on_command(self, data: bytes) -> None:
+    def _on_command(self, decode: Callable[[bytes], Any], data: bytes) -> None:
         if self._physics is None:
             return
         try:
-            self._physics.command(decode_joint_trajectory(data, MAX_POINTS))
+            self._physics.command(decode(data))
         except WireError as error:
             self.get_logger().warning(f'command rejected: {error}', throttle_duration_sec=1.0)
 

@@ -124,8 +124,10 @@ class PolicyNode(ManagedNode):
         self._cameras = {name: sensors.cameras[name] for name in spec.images}
         wrenches = {name: sensors.wrenches[name] for name in sensors.wrenches
                     if name in spec.wrenches}
+        gripper = self._cell.gripper if self._binding.manifest.gripper else None
         self._streams = ['joint_state', *(f'wrench/{name}' for name in wrenches),
-                         *(f'image/{name}' for name in self._cameras), 'command']
+                         *(f'image/{name}' for name in self._cameras), 'command',
+                         *([] if gripper is None else ['gripper_state', 'gripper_command'])]
         self._report = self._new_report()
         self._proposal_publisher = self.make_publisher(
             JointTrajectory, '/proposed_trajectory', qos.command(depth=1))
@@ -142,8 +144,16 @@ class PolicyNode(ManagedNode):
                          qos.newest_frame(), f'image/{name}',
                          decode_compressed_image if compressed else decode_image,
                          partial(self._on_image, name))
-        self._listen(JointTrajectory, self._cell.controller.topic, qos.command(_COMMAND_DEPTH),
-                     'command', self._decode_command, loop.on_command)
+        self._listen(JointTrajectory, self._cell.controller.plan_topic,
+                     qos.command(_COMMAND_DEPTH), 'command',
+                     partial(self._decode_command, self._cell.robot.joints), loop.on_command)
+        if gripper is not None:
+            self._listen(JointTrajectory, gripper.plan_topic, qos.command(_COMMAND_DEPTH),
+                         'gripper_command', partial(self._decode_command, (gripper.joint,)),
+                         loop.on_gripper_command)
+        if gripper is not None and gripper.state_topic is not None:
+            self._listen(JointState, gripper.state_topic, qos.sensor_stream(), 'gripper_state',
+                         decode_joint_state, self._on_joint_state)
         self._take_task = partial(self._take, 'task', decode_string, self._on_task)
         self.make_subscription(String, '~/task', self._take_task, qos.latched())
         self.make_timer(1.0, self._tell, self._node_clock.steady)
@@ -159,9 +169,8 @@ class PolicyNode(ManagedNode):
             decode: Callable[[bytes], Any], feed: Callable[[Any, Instant], None]) -> None:
         self.make_subscription(message, topic, partial(self._take, kind, decode, feed), profile)
 
-    def _decode_command(self, data: bytes) -> Trajectory:
-        return trajectory_from_message(
-            decode_joint_trajectory(data, MAX_POINTS), self._cell.robot.joints)
+    def _decode_command(self, joints: tuple[str, ...], data: bytes) -> Trajectory:
+        return trajectory_from_message(decode_joint_trajectory(data, MAX_POINTS), joints)
 
     def activate(self) -> None:
         """Begin to observe and propose."""
@@ -205,7 +214,7 @@ class PolicyNode(ManagedNode):
                 # It is latched: it counts from the next activation on, too.
                 self._task = data
             # What is being executed is known from before, so that the first proposal joins it.
-            if self._stopping and kind != 'command':
+            if self._stopping and kind not in ('command', 'gripper_command'):
                 return
             now = self._node_clock.now()
             self._journal.append(kind, now, data)

@@ -28,6 +28,7 @@ SUPERVISOR_STATE = '/safety_supervisor/state'
 EPISODE = '/mujoco_cell/episode'
 
 _TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+_SETPOINTS = 'std_msgs/msg/Float64MultiArray'
 _STATUS = 'diagnostic_msgs/msg/DiagnosticStatus'
 # A second of the fastest stream: whoever records must not lose what a busy moment holds up.
 _STREAM_DEPTH = 512
@@ -62,11 +63,26 @@ def cell_topics(cell: Cell) -> tuple[TopicChoice, ...]:
         *(TopicChoice(camera.topic, camera.type, depth=8) for camera in sensors.cameras.values()),
         TopicChoice(cell.safety.emergency_stop.topic, 'std_msgs/msg/Bool', depth=8),
         TopicChoice(PROPOSALS, _TRAJECTORY, reliable=True, depth=64),
-        TopicChoice(cell.controller.topic, _TRAJECTORY, reliable=True, depth=64),
+        TopicChoice(cell.controller.plan_topic, _TRAJECTORY, reliable=True, depth=64),
+        *((TopicChoice(cell.controller.topic, _SETPOINTS, reliable=True),)
+          if cell.controller.streams else ()),
+        *_gripper_topics(cell),
         TopicChoice(SUPERVISOR_STATE, _STATUS, reliable=True, latched=True, depth=64),
         TopicChoice(EPISODE, _STATUS, reliable=True, latched=True, depth=64),
         TopicChoice(DIAGNOSTICS, 'diagnostic_msgs/msg/DiagnosticArray', reliable=True, depth=64),
     )
+
+
+def _gripper_topics(cell: Cell) -> tuple[TopicChoice, ...]:
+    gripper = cell.gripper
+    if gripper is None:
+        return ()
+    topics = [TopicChoice(gripper.plan_topic, _TRAJECTORY, reliable=True, depth=64)]
+    if gripper.streams:
+        topics.append(TopicChoice(gripper.topic, _SETPOINTS, reliable=True))
+    if gripper.state_topic is not None:
+        topics.append(TopicChoice(gripper.state_topic, 'sensor_msgs/msg/JointState'))
+    return tuple(topics)
 
 
 class Recorder(Node):

@@ -14,6 +14,7 @@ from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.clock import NodeClock
+from physical_ai_bridge.nodes.command_output import ARM, GRIPPER, make_outputs
 from physical_ai_bridge.nodes.controller_state import controller_state_type
 from physical_ai_bridge.nodes.conversions import (
     decision_status,
@@ -31,12 +32,11 @@ from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.scheduling import Linux, Scheduling
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
-from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
 from physical_ai_bridge.runtime.decision_bytes import decision_payload
 from physical_ai_bridge.runtime.supervisor_inputs import names_payload, SupervisorInputs
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
+from physical_ai_bridge.safety.gripping import GrippingSupervisor, supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
-from physical_ai_bridge.safety.supervisor import Supervisor
 from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from sensor_msgs.msg import JointState
@@ -94,7 +94,7 @@ class SafetySupervisor(ManagedNode):
             loaded, urdf, self.get_fully_qualified_name(),
             open_journal(self._settings.text('journal')))
         self._cell, self._cell_digest = loaded.cell, loaded.digest
-        self._supervisor = Supervisor(self._cell, robot)
+        self._supervisor = supervisor_of(self._cell, robot)
         self._inputs = SupervisorInputs(self._supervisor, self._cell)
         self._report = SupervisorReport(self._cell.safety.tick_rate_hz)
         self._last: Decision | None = None
@@ -107,9 +107,10 @@ class SafetySupervisor(ManagedNode):
 
     def _make_topics(self) -> None:
         sensors, safety = self._cell.sensors, self._cell.safety
-        self._other_publishers = OtherPublishers(self, self._cell.controller.topic)
-        self._command_publisher = self.make_publisher(
-            JointTrajectory, self._cell.controller.topic, qos.command())
+        gripper = self._cell.gripper
+        watched = [self._cell.controller.topic, *([] if gripper is None else [gripper.topic])]
+        self._other_publishers = [OtherPublishers(self, topic) for topic in watched]
+        self._outputs = make_outputs(self, self._cell, self._node_clock)
         self._look_around()
         self._state_publisher = self.make_publisher(
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
@@ -121,6 +122,9 @@ class SafetySupervisor(ManagedNode):
         if self._cell.controller.state_topic is not None:
             self._listen(controller_state_type(self._cell), self._cell.controller.state_topic,
                          qos.sensor_stream(), 'controller_state')
+        if gripper is not None and gripper.state_topic is not None:
+            self._listen(
+                JointState, gripper.state_topic, qos.sensor_stream(), 'gripper_state')
         self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal')
         # Deep enough that a press is not overwritten by the release right behind it.
         self._listen(Bool, safety.emergency_stop.topic, qos.sensor_stream(), 'emergency_stop')
@@ -140,6 +144,8 @@ class SafetySupervisor(ManagedNode):
         self._collector.begin()
         self._report.on_activate()
         now = self._tick_at = self._node_clock.now()
+        for output in self._outputs.values():
+            output.begin()
         self._incidents.begin(self._supervisor, self._authority, now)
         self._hand_in('authority', str(self._authority).encode(), now)
         decision = self._supervisor.activate(now)
@@ -151,13 +157,17 @@ class SafetySupervisor(ManagedNode):
 
     def deactivate(self) -> None:
         """Let the last command brake, and tick no more."""
-        if self._tick_timer is not None:
-            self.destroy_timer(self._tick_timer)
-            self._tick_timer = None
-            decision = self._supervisor.deactivate(self._node_clock.now())
-            self._note('deactivate', decision.now, decision)
-            self._publish(decision)
-            self._incidents.end()
+        try:
+            if self._tick_timer is not None:
+                self.destroy_timer(self._tick_timer)
+                self._tick_timer = None
+                decision = self._supervisor.deactivate(self._node_clock.now())
+                self._note('deactivate', decision.now, decision)
+                self._publish(decision)
+                self._incidents.end()
+        finally:
+            for output in self._outputs.values():
+                output.end()
         self._collector.end()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -191,11 +201,11 @@ class SafetySupervisor(ManagedNode):
 
     def _look_around(self) -> None:
         """See who else publishes commands."""
-        others = self._other_publishers.names()
+        others = tuple(name for topic in self._other_publishers for name in topic.names())
         if others == self._others:
             return
         self._others = others
-        topic = self._command_publisher.topic_name
+        topic = ' or '.join(output.topic_name for output in self._outputs.values())
         if others:
             self.get_logger().error(f'{", ".join(others)} publishes on {topic}, too')
         else:
@@ -229,6 +239,10 @@ class SafetySupervisor(ManagedNode):
     def _on_timer(self) -> None:
         now = self._node_clock.now()
         self._report.on_timer(now.steady_ns)
+        for kind, name in (('setpoints', ARM), ('gripper_setpoints', GRIPPER)):
+            trouble = self._outputs[name].trouble() if name in self._outputs else None
+            if trouble is not None:
+                self._hand_in(kind, trouble.payload(), now)
         self._decide(now)
         self._incidents.after_tick(self._supervisor, now)
         self._collector.after_tick(now.steady_ns, moving=self._last.mode in _MOVING)
@@ -240,7 +254,7 @@ class SafetySupervisor(ManagedNode):
         ended_ns = time.perf_counter_ns()
         self._note('tick', decision.now, decision)
         done = self._node_clock.now()
-        if (decision.command is not None
+        if ((decision.command is not None or decision.gripper is not None)
                 and done.steady_ns - now.steady_ns > self._supervisor.command_expires_ns):
             decision = self._supervisor.withdraw(decision, done)
             self._note('withdraw', done, decision)
@@ -254,7 +268,9 @@ class SafetySupervisor(ManagedNode):
 
     def _publish(self, decision: Decision) -> None:
         if decision.command is not None:
-            self._command_publisher.publish(encode_joint_trajectory(decision.command))
+            self._outputs[ARM].send(decision.command)
+        if decision.gripper is not None:
+            self._outputs[GRIPPER].send(decision.gripper)
         last, self._last = self._last, decision
         if last is None or (last.mode, last.reason) != (decision.mode, decision.reason):
             self._publish_state(decision)
@@ -288,6 +304,11 @@ class SafetySupervisor(ManagedNode):
         refusal = self._supervisor.last_refusal
         values['last_refusal'] = '' if refusal is None else str(refusal)
         values.update(self._incidents.values())
+        for name, output in self._outputs.items():
+            values.update({key if name == ARM else f'{name}.{key}': value
+                           for key, value in output.values().items()})
+        if isinstance(self._supervisor, GrippingSupervisor):
+            values['gripper.limited'] = str(self._supervisor.gripper_limited or '')
         values['reaction_delay_s'] = self._supervisor.reaction_delay_s
         values['cell_digest'] = self._cell_digest
         values['authority'] = str(self._authority)

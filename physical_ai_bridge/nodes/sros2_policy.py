@@ -79,11 +79,16 @@ def enclaves(
     state = () if controller.state_topic is None else (controller.state_topic,)
     moved = (sensors.joint_states.topic, *(each.topic for each in sensors.wrenches.values()))
     clock = ('/clock',) if use_sim_time else ()
+    gripper = () if cell.gripper is None else (cell.gripper,)
+    plans = (controller.plan_topic, *(each.plan_topic for each in gripper))
+    commands = tuple(dict.fromkeys(
+        (controller.topic, *(each.topic for each in gripper), *plans)))
+    moved += tuple(each.state_topic for each in gripper if each.state_topic is not None)
     made = [
         _node(cell, POLICY, ('/proposed_trajectory', '/diagnostics'),
-              (*moved, *cameras, *clock, controller.topic, f'/{POLICY}/task')),
+              (*moved, *cameras, *clock, *plans, f'/{POLICY}/task')),
         _node(cell, SUPERVISOR,
-              (controller.topic, f'/{SUPERVISOR}/state', '/diagnostics'),
+              (*commands, f'/{SUPERVISOR}/state', '/diagnostics'),
               (*moved, *state, *clock, stop, '/proposed_trajectory', '/diagnostics'))]
     if simulated:
         made.append(_node(
@@ -117,8 +122,9 @@ def _node(
 
 def _denied(cell: Cell, node: str) -> dict[tuple[str, str], tuple[str, ...]]:
     topic = cell.controller.topic
+    topics = (topic,) if cell.gripper is None else (topic, cell.gripper.topic)
     scaling = f'{topic.rpartition("/")[0]}/speed_scaling_input'
-    return {('topics', 'publish'): (scaling,) if node == SUPERVISOR else (topic, scaling),
+    return {('topics', 'publish'): (scaling,) if node == SUPERVISOR else (*topics, scaling),
             **_BYPASSES}
 
 

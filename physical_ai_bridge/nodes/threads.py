@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import os
 import sys
 import threading
@@ -26,6 +27,21 @@ class _Kept:
         if error is not None:
             self._node.failure = error
         return True
+
+
+def scheduling_of_this_thread() -> Callable[[], None]:
+    """Return what has another thread scheduled as this one is, as far as the machine permits."""
+    if sys.platform != 'linux':
+        return lambda: None
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def go() -> None:
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, policy, parameters)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+
+    return go
 
 
 class NodeThread:

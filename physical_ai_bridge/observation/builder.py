@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from physical_ai_bridge.contract.binding import Binding
@@ -92,12 +92,20 @@ class ObservationBuilder:
         self._frames: dict[str, Newest[ImageSample]] = {
             name: Newest(span_ns) for name in spec.images}
         self._columns = JointColumns(manifest.joints)
+        gripper = manifest.gripper if manifest.gripper and manifest.gripper.observed else None
+        self._gripper_columns = None if gripper is None else JointColumns((gripper.joint,))
+        self._gripper: Stream[JointSample] = Stream(span_ns)
+        self._gripper_rule = replace(
+            self._joint_rule, label='the gripper',
+            topic=(binding.cell.gripper and binding.cell.gripper.state_topic) or joints.topic)
         self._order = tuple(input_tensors(manifest))
         self._task: int | None = 0 if len(manifest.tasks) == 1 else None
         self._task_detail = 'no instruction has been given yet'
 
     def push_joint_state(self, sample: JointSample) -> None:
         """Take a joint state; one of other joints altogether (a gripper's, say) is left aside."""
+        if self._gripper_columns is not None and self._gripper_columns.concerns(sample.names):
+            self._gripper.push(sample.stamp_ns, sample)
         if not self._columns.concerns(sample.names):
             return
         if self._joints.push(sample.stamp_ns, sample) is Placed.RESTARTED:
@@ -148,7 +156,7 @@ class ObservationBuilder:
 
     def clear(self) -> None:
         """Forget every sample and command, as when time is set back or the robot was moved."""
-        for stream in (self._joints, self._commands, *self._wrenches.values(),
+        for stream in (self._joints, self._gripper, self._commands, *self._wrenches.values(),
                        *self._frames.values()):
             stream.clear()
 
@@ -184,6 +192,10 @@ class ObservationBuilder:
                 if self._spec.reference:
                     found['observation.reference'] = shown, reference_ns
             anchor.flags.writeable = False
+        if self._gripper_columns is not None:
+            gripper_ns, gripper = self._gripper_rule.held(self._gripper, stamp_ns, now)
+            found['observation.gripper'] = (
+                self._gripper_columns.pick(gripper).astype(np.float32), gripper_ns)
         for name, wrench in self._spec.wrenches.items():
             found[f'observation.wrench.{name}'] = self._wrench(name, wrench, stamp_ns, now)
         if self._manifest.tasks:

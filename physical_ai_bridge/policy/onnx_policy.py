@@ -12,6 +12,7 @@ from physical_ai_bridge.contract.bundle import (
     action_columns,
     Bundle,
     compare_tensors,
+    gripper_columns,
     input_tensors,
     Manifest,
     output_tensors,
@@ -188,7 +189,7 @@ class OnnxPolicy:
             row, column = np.argwhere(~np.isfinite(actions))[0]
             raise InferenceError(
                 Reason.ACTION_MALFORMED, f'row {row} of the chunk has {actions[row, column]} for '
-                f'{action_columns(self.manifest)[column]}')
+                f'{(*action_columns(self.manifest), *gripper_columns(self.manifest))[column]}')
         if self._deadline_s is not None and taken_s > self._deadline_s:
             raise InferenceError(
                 Reason.DEADLINE_MISSED, f'the inference took {taken_s * 1e3:.1f} ms, '

@@ -129,12 +129,30 @@ def decode_string(data: Buffer) -> str:
     return value
 
 
+def decode_float64_multi_array(data: Buffer) -> tuple[float, ...]:
+    """Decode a std_msgs/msg/Float64MultiArray; what its layout says is read and left aside."""
+    reader = Reader(data, 'std_msgs/msg/Float64MultiArray')
+    for _ in range(reader.count('layout.dim', 12)):
+        reader.text('layout.dim.label')
+        reader.u32('layout.dim.size')
+        reader.u32('layout.dim.stride')
+    reader.u32('layout.data_offset')
+    values = reader.floats('data')
+    reader.finish()
+    return values
+
+
 SENSOR_DECODERS: dict[str, Callable[[Buffer], JointSample | WrenchSample | ImageSample]] = {
     'sensor_msgs/msg/JointState': decode_joint_state,
     'geometry_msgs/msg/WrenchStamped': decode_wrench_stamped,
     'sensor_msgs/msg/Image': decode_image,
     'sensor_msgs/msg/CompressedImage': decode_compressed_image,
 }
+
+
+def encode_float64_multi_array(values: np.ndarray) -> bytes:
+    """Encode a std_msgs/msg/Float64MultiArray of (N,) values without a layout, little-endian."""
+    return struct.pack('<4B3I4x', 0, 1, 0, 0, 0, 0, len(values)) + values.astype('<f8').tobytes()
 
 
 def encode_joint_trajectory(trajectory: Trajectory) -> bytes:

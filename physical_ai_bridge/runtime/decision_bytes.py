@@ -18,10 +18,12 @@ def outcome_bytes(values: dict[str, Any], trajectory: Trajectory | None) -> byte
 
 def decision_payload(decision: Decision) -> bytes:
     """Return a decision as bytes: equal bytes are equal decisions, bit for bit."""
+    gripper = {} if decision.gripper is None else {
+        'gripper': encode_joint_trajectory(decision.gripper).hex()}
     return outcome_bytes({
         'mode': str(decision.mode), 'reason': str(decision.reason), 'detail': decision.detail,
         'proposal_stamp_ns': decision.proposal_stamp_ns, 'scale': decision.scale,
-        'speed_share': decision.speed_share,
+        'speed_share': decision.speed_share, **gripper,
     }, decision.command)
 
 

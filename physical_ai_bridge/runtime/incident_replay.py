@@ -9,6 +9,7 @@ from physical_ai_bridge.contract.cell_file import parse_cell
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.runtime.incident_file import CELL, Incident, IncidentError
 from physical_ai_bridge.runtime.replay import replay_supervisor, Replayed
+from physical_ai_bridge.safety.gripping import supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.snapshot import restore
 from physical_ai_bridge.safety.supervisor import Supervisor
@@ -24,7 +25,7 @@ def make_supervisor(cell: Cell, urdf: str) -> Supervisor:
         If the two do not fit each other.
 
     """
-    return Supervisor(cell, RobotModel.from_urdf(urdf, cell))
+    return supervisor_of(cell, RobotModel.from_urdf(urdf, cell))
 
 
 def replay_incident(incident: Incident) -> Iterator[Replayed]:

@@ -18,8 +18,8 @@ from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.ports import CellPort
 from physical_ai_bridge.safety.decision import Decision
+from physical_ai_bridge.safety.gripping import supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
-from physical_ai_bridge.safety.supervisor import Supervisor
 
 # Sees each observation with the chunk inferred from it, as it is used.
 Observer = Callable[[Observation, np.ndarray], None]
@@ -51,7 +51,7 @@ class Lockstep:
         self._latency_ns, self._observer = latency_ns, observer
         self._cycle_ns = seconds_to_ns(1.0 / binding.cell.safety.tick_rate_hz)
         self.loop = PolicyLoop(binding, kinematics)
-        self.supervisor = Supervisor(binding.cell, robot)
+        self.supervisor = supervisor_of(binding.cell, robot)
         self._inference: _Inference | None = None
         self._start()
 
@@ -116,3 +116,6 @@ class Lockstep:
         if decision.command is not None:
             self._cell.execute(decision.command)
             self.loop.on_command(decision.command, decision.now)
+        if decision.gripper is not None:
+            self._cell.execute_gripper(decision.gripper)
+            self.loop.on_gripper_command(decision.gripper, decision.now)

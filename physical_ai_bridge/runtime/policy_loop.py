@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from physical_ai_bridge.contract.binding import Binding
@@ -16,6 +17,7 @@ from physical_ai_bridge.policy.actions import ActionDecoder
 from physical_ai_bridge.policy.chunks import ChunkBuffer, PlacedChunk
 from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.policy.reference import ReferenceShaper, STEP_NS
+from physical_ai_bridge.runtime.gripper_loop import GripperLoop
 
 # A camera may run faster than the policy; a frame this much of a period after the last is taken.
 _EARLY = 0.75
@@ -48,6 +50,7 @@ class PolicyLoop:
         self._most_steps = seconds_to_ns(binding.cell.safety.watchdogs.proposals_s) // STEP_NS
         self._spacing_ns = seconds_to_ns(_EARLY / binding.manifest.rate_hz)
         self._names = binding.cell.robot.joints
+        self._gripper = None if binding.manifest.gripper is None else GripperLoop(binding)
         self._command: Trajectory | None = None
         self.reset()
 
@@ -58,6 +61,8 @@ class PolicyLoop:
         if self._command is not None:
             self._builder.push_command(self._command)
         self._chunks = ChunkBuffer(self._binding.manifest.action, shaping.blend_s)
+        if self._gripper is not None:
+            self._gripper.reset()
         self._measured: np.ndarray | None = None
         self._force_n = 0.0
         self._observed_ns = 0
@@ -70,6 +75,8 @@ class PolicyLoop:
         """Take a joint state."""
         del now
         self._builder.push_joint_state(sample)
+        if self._gripper is not None:
+            self._gripper.on_joint_state(sample)
         column = {name: i for i, name in enumerate(sample.names)}
         if all(name in column and column[name] < len(sample.position) for name in self._names):
             position = np.asarray(sample.position)[[column[name] for name in self._names]]
@@ -96,6 +103,12 @@ class PolicyLoop:
         del now
         self._command = command
         self._count(self._builder.push_command(command))
+
+    def on_gripper_command(self, command: Trajectory, now: Instant) -> None:
+        """Take what the supervisor last sent to the gripper's controller."""
+        del now
+        if self._gripper is not None:
+            self._gripper.on_command(command)
 
     def set_task(self, instruction: str) -> Refusal | None:
         """
@@ -144,6 +157,9 @@ class PolicyLoop:
                 Reason.TASK_CHANGED,
                 f'the chunk is for {self._binding.manifest.tasks[int(task)]!r}; the instruction '
                 f'is now {repr(self.task) if self.task else "none that the bundle lists"}'))
+        if not np.isfinite(actions).all():
+            return self.refuse(Refusal(Reason.ACTION_MALFORMED, 'the chunk is not finite'))
+        actions, gripper = self._split(actions)
         positions = self._decoder.joint_positions(actions, observation.anchor)
         if isinstance(positions, Refusal):
             return self.refuse(positions)
@@ -152,7 +168,11 @@ class PolicyLoop:
         newest = self._chunks.newest
         if newest is not None and newest.observation_ns > now.ros_ns:
             self._chunks.clear()  # ROS time went back
+            if self._gripper is not None:
+                self._gripper.clear()
         self._chunks.add(chunk)
+        if self._gripper is not None:
+            self._gripper.add(replace(chunk, positions=gripper))
         proposal = self._shape(begin_ns, now)
         if proposal is None:
             late_s = (now.ros_ns - observation.stamp_ns) / NS_PER_S
@@ -187,7 +207,7 @@ class PolicyLoop:
             self._names)
         proposal.velocities[-1] = 0.0
         self._chunks.clear()
-        return proposal
+        return proposal if self._gripper is None else self._gripper.settle(proposal)
 
     def refuse(self, refusal: Refusal) -> Refusal:
         """Count a refusal that the shell met (an inference that failed, say) and return it."""
@@ -223,8 +243,15 @@ class PolicyLoop:
         times = begin_ns + STEP_NS * np.arange(1, steps + 1, dtype=np.int64)
         target = self._yield(self._chunks.target(times + self._lookahead_ns))
         self._shaped_ns = now.ros_ns
-        return self._shaper.follow(
+        proposal = self._shaper.follow(
             self._chunks.newest.observation_ns, begin_ns, state, target, self._names)
+        return proposal if self._gripper is None else self._gripper.join(proposal)
+
+    def _split(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the arm's columns of a chunk, and the gripper's where there is one."""
+        if self._gripper is None:
+            return actions, None
+        return actions[:, :-1], actions[:, -1:].astype(np.float64)
 
     def _yield(self, target: np.ndarray) -> np.ndarray:
         """Lead the target towards where the robot is, the more the harder it pushes."""

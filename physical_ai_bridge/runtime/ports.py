@@ -35,3 +35,6 @@ class CellPort(Protocol):
 
     def execute(self, command: Trajectory) -> None:
         """Hand a command to the controller; it takes effect from the next step on."""
+
+    def execute_gripper(self, command: Trajectory) -> None:
+        """Hand a command to the gripper's controller, where the cell has one."""

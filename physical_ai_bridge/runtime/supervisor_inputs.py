@@ -17,7 +17,9 @@ from physical_ai_bridge.runtime.cdr import (
     decode_joint_trajectory,
     decode_wrench_stamped,
 )
+from physical_ai_bridge.runtime.setpoint_stream import SetpointTrouble
 from physical_ai_bridge.safety.decision import Authority
+from physical_ai_bridge.safety.gripping import GrippingSupervisor
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
 
@@ -44,6 +46,13 @@ class SupervisorInputs:
             self._calls['controller_state'] = (
                 decode_joint_state if reports_joints else decode_controller_state,
                 core.on_controller_state)
+        if cell.controller.streams:
+            self._calls['setpoints'] = (SetpointTrouble.of_payload, self._on_setpoints)
+        if isinstance(core, GrippingSupervisor):
+            self._calls['gripper_state'] = (decode_joint_state, core.on_gripper_state)
+            self._calls['gripper_setpoints'] = (
+                SetpointTrouble.of_payload, lambda trouble, now: core.on_gripper_setpoints(
+                    trouble.detail, trouble.held, now))
         for sensor in cell.sensors.wrenches:
             self._calls[f'wrench/{sensor}'] = (
                 decode_wrench_stamped, partial(core.on_wrench, sensor))
@@ -52,6 +61,9 @@ class SupervisorInputs:
         del now
         self._core.authorise(authority)
         return False
+
+    def _on_setpoints(self, trouble: SetpointTrouble, now: Instant) -> bool:
+        return self._core.on_setpoints(trouble.detail, trouble.held, now)
 
     def __contains__(self, kind: str) -> bool:
         """Tell whether it is the kind of an input."""

@@ -47,6 +47,7 @@ class Decision:
     that was let through, 0 to 1; ``speed_share`` the share of the speed limits that held, below 1
     while ramping in and in a force's slow-down band. ``reason`` says why the mode is what it is;
     in STOPPING, STOPPED and FAULT it is the first cause, in INACTIVE what is being waited for.
+    ``gripper`` is to be published to the gripper's controller, or None.
     """
 
     now: Instant
@@ -57,3 +58,4 @@ class Decision:
     proposal_stamp_ns: int | None = None
     scale: float = 0.0
     speed_share: float = 1.0
+    gripper: Trajectory | None = None

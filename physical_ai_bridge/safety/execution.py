@@ -58,6 +58,12 @@ class Execution:
         self._newest, self._before = Plan(hold), None
         return hold
 
+    def hold(self, position: np.ndarray, now: Instant) -> None:
+        """Take note that the robot was left at ``position`` (N,), whatever the plan was."""
+        held = Trajectory.hold(now.ros_ns, self._cell.robot.joints, position)
+        self._anchor.begin(held, now)
+        self._newest, self._before = Plan(held), None
+
     def sent(self, passed: Passed, now: Instant) -> None:
         """Take note of a command, which goes on from ``plan``."""
         self._before, self._newest = self._newest, passed.plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason, Refusal
@@ -60,6 +61,7 @@ class Supervisor:
         self._ramp = Ramp(cell.safety.ramp)
         self._joined_ns = 0
         self._requested: Refusal | None = None
+        self._stream_cause: Refusal | None = None
         self._last_tick: Instant | None = None
         self._stopping_since = 0
         self._speed_share = 1.0
@@ -149,6 +151,24 @@ class Supervisor:
         del now
         return self._publishers.take(others)
 
+    def on_setpoints(self, detail: str, held: np.ndarray | None, now: Instant) -> bool:
+        """
+        Take that the stream of setpoints has left the plan: a cause to stop.
+
+        ``held`` (N,) is where it has come to rest, None while it is on its way there.
+        """
+        refusal = Refusal(Reason.SETPOINTS_LATE, detail)
+        self._stream_cause = refusal if held is None else None
+        if held is not None and self._execution.plan is not None:
+            self._execution.hold(held, now)
+        self._request_stop(refusal)
+        return True
+
+    def _request_stop(self, refusal: Refusal) -> None:
+        """Stop at the next tick, though the cause may be gone by then."""
+        if self._requested is None and self._mode in _RUNNING:
+            self._requested = refusal
+
     def on_proposal(self, message: TrajectoryMessage, now: Instant) -> bool:
         """Take a proposal, or refuse it; one that was taken wants a tick at once."""
         if not self._active:
@@ -231,7 +251,7 @@ class Supervisor:
         if cause is None and self._authority is not Authority.SHADOW:
             # A shadow is meant to run beside whatever moves the robot.
             cause = self._publishers.cause()
-        return cause
+        return cause or self._stream_cause
 
     def _start(self, cause: Refusal | None, now: Instant) -> Trajectory | None:
         """Leave INACTIVE once everything needed is there; return the command that holds."""

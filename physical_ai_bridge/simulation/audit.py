@@ -19,7 +19,8 @@ class LimitUse:
     The reference is what the controller commanded, once a control period: its velocity is also
     taken from the step between positions, its acceleration also from the step between velocities
     and its jerk from the step between accelerations, so that a jump at a splice cannot hide. The
-    measured share is that of the simulated joints. NaN means that something was not finite.
+    measured share is that of the simulated joints. Of a reference that is positions alone all
+    three are differences. NaN means that something was not finite.
     """
 
     reference_position: np.ndarray
@@ -67,7 +68,13 @@ class LimitAudit:
         """Take one control period: what was commanded, and where that brought the robot."""
         self._count += 1
         row = self._rows[self._count]
-        row[0], row[1], row[2] = reference
+        row[0] = reference.position
+        if reference.velocity is None or reference.acceleration is None:
+            before = self._rows[self._count - 1]
+            row[1] = (row[0] - before[0]) / self._period
+            row[2] = (row[1] - before[1]) / self._period
+        else:
+            row[1], row[2] = reference.velocity, reference.acceleration
         row[3], row[4] = position, velocity
         if self._count == _BLOCK:
             self._fold()

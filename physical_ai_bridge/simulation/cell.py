@@ -8,7 +8,7 @@ from math import ceil, cos, sin
 
 import numpy as np
 from physical_ai_bridge.contract.cell import Cell, limit_arrays
-from physical_ai_bridge.contract.clock import NS_PER_S
+from physical_ai_bridge.contract.clock import Instant, NS_PER_S
 from physical_ai_bridge.contract.errors import SetupError
 from physical_ai_bridge.contract.samples import (
     ImageSample,
@@ -19,6 +19,7 @@ from physical_ai_bridge.contract.samples import (
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.runtime.convert import message_from_trajectory
 from physical_ai_bridge.runtime.ports import SensorBatch
+from physical_ai_bridge.runtime.setpoint_stream import SetpointStream
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.simulation.audit import LimitAudit, LimitUse
 from physical_ai_bridge.simulation.cameras import CameraRig, Snapshot
@@ -31,6 +32,7 @@ from physical_ai_bridge.simulation.episode import (
     SocketPose,
     TIP_M,
 )
+from physical_ai_bridge.simulation.forward_controller import ForwardCommandController
 from physical_ai_bridge.simulation.gl import mujoco
 from physical_ai_bridge.simulation.kinematics import ArmKinematics
 from physical_ai_bridge.simulation.world import urdf_path, World
@@ -78,12 +80,18 @@ class MujocoCell:
     def __init__(
             self, cell: Cell, *, seed: int = 0, cameras: bool = True, brightness: float = 1.0,
     ) -> None:
+        if cell.gripper is not None:
+            raise SetupError('gripper: the simulated robot has none; use a cell file without one')
         self.cell = cell
         self._world = world = World(cell)
         self._data = data = mujoco.MjData(world.model)
         self._names, self._index = cell.robot.joints, world.joint_index
         self._arm = ArmKinematics(urdf_path(), cell.robot.joints, 'tool0')
-        self._controller = TrajectoryController(cell.robot.joints)
+        controller = cell.controller
+        self._controller = (
+            ForwardCommandController(cell.robot.joints, controller.joints)
+            if controller.streams else TrajectoryController(cell.robot.joints))
+        self._order = [cell.robot.joints.index(name) for name in controller.joints]
         self._audit = LimitAudit(limit_arrays(cell), world.step_ns / NS_PER_S)
         self._judge = EpisodeJudge()
         self._sensors = tuple(cell.sensors.wrenches)
@@ -119,6 +127,8 @@ class MujocoCell:
         data.qpos[self._index] = data.ctrl[self._index] = start
         mujoco.mj_forward(self._world.model, data)
         self._controller.activate(start)
+        controller = self.cell.controller
+        self._stream = SetpointStream(controller) if controller.streams else None
         self._audit.reset(start)
         self._judge.begin(start_ns)
         self.seed, self._start_ns, self._now_ns = seed, start_ns, start_ns
@@ -143,7 +153,7 @@ class MujocoCell:
         return self._world.step_ns
 
     @property
-    def controller(self) -> TrajectoryController:
+    def controller(self) -> TrajectoryController | ForwardCommandController:
         """The emulated controller, for shells that activate and deactivate it."""
         return self._controller
 
@@ -158,12 +168,33 @@ class MujocoCell:
         return self._audit.use
 
     def execute(self, command: Trajectory) -> None:
-        """Hand a command to the controller; it takes effect from the next step on."""
-        self.receive(message_from_trajectory(command))
+        """
+        Hand a command to the controller; it takes effect from the next step on.
 
-    def receive(self, message: TrajectoryMessage) -> Acceptance:
+        Where the controller takes setpoints, the command is played as one each period, on time.
+        """
+        if self._stream is not None:
+            self._stream.play(command, Instant(self._now_ns, self._now_ns))
+        else:
+            self.receive(message_from_trajectory(command))
+
+    def execute_gripper(self, command: Trajectory) -> None:
+        """Refuse: there is none."""
+        raise SetupError('the simulated robot has no gripper')
+
+    def receive(self, message: TrajectoryMessage | tuple[float, ...]) -> Acceptance:
         """Hand a message to the controller as it came, and return what became of it."""
-        return self._controller.receive(message, self._now_ns)
+        if isinstance(self._controller, TrajectoryController):
+            return self._controller.receive(message, self._now_ns)
+        return self._controller.receive(message)
+
+    def _play(self) -> None:
+        """Hand over the setpoint that is due, if ``execute`` has left any."""
+        if self._stream is None or self._stream.resting:
+            return
+        setpoint = self._stream.next(Instant(self._now_ns, self._now_ns))
+        if setpoint is not None:
+            self._controller.receive(setpoint[self._order])
 
     def snapshot(self) -> Snapshot:
         """Return what a picture of this instant depends on."""
@@ -180,6 +211,7 @@ class MujocoCell:
             self._frames += 1
             due = ceil(self._frames * NS_PER_S / self._frame_rate / self._world.step_ns)
             self._frame_ns = self._start_ns + due * self._world.step_ns
+        self._play()
         setpoint = self._controller.sample(self._now_ns, Setpoint(
             self._qpos[self._index], self._qvel[self._index], None))
         if np.isfinite(setpoint.position).all():

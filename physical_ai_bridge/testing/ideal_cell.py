@@ -16,8 +16,9 @@ class IdealCell:
 
     It stands at ``start`` (N,), or else at zero. ``force_n`` is what its force sensors feel,
     ``blind`` names cameras that send nothing, ``sag`` (N,) is how far the joints that are measured
-    are from those that are commanded, and ``commands`` is everything that was executed. All
-    streams run at the rates of the cell file.
+    are from those that are commanded, and ``commands`` is everything that was executed,
+    ``gripper_commands`` what its gripper was sent, which begins open. All streams run at the rates
+    of the cell file.
     """
 
     def __init__(self, cell: Cell, now_ns: int = 1_800_000_000_000_000_000,
@@ -30,6 +31,7 @@ class IdealCell:
         self.force_n = 0.0
         self.blind: set[str] = set()
         self.commands: list[Trajectory] = []
+        self.gripper_commands: list[Trajectory] = []
 
     @property
     def now_ns(self) -> int:
@@ -39,6 +41,19 @@ class IdealCell:
     def execute(self, command: Trajectory) -> None:
         """Follow a command from the next step on."""
         self.commands.append(command)
+
+    def execute_gripper(self, command: Trajectory) -> None:
+        """Follow a command of the gripper."""
+        self.gripper_commands.append(command)
+
+    def _gripper_states(self, end_ns: int) -> tuple[JointSample, ...]:
+        gripper = self._cell.gripper
+        if gripper is None:
+            return ()
+        at = np.array([gripper.max_position])
+        if self.gripper_commands:
+            at = self.gripper_commands[-1].at(end_ns).position
+        return (JointSample(end_ns, (gripper.joint,), at),)
 
     def position_at(self, ros_ns: int) -> np.ndarray:
         """Return where the robot is, (N,)."""
@@ -64,6 +79,7 @@ class IdealCell:
                         self._frame_at[name], 'rgb8', camera.height, camera.width,
                         3 * camera.width, bytes([128]) * (3 * camera.width * camera.height))
         self._now_ns = end_ns
+        joints += self._gripper_states(end_ns)
         return SensorBatch(joints, wrenches, images)
 
     def _stamps(self, rate_hz: float, end_ns: int) -> range:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mutations import deciding, forces, geometry, inputs, limits, motions, shells
+from mutations import deciding, forces, geometry, inputs, limits, motions, shells, streams
 from mutations.table import Mutation, TableError
 
 __all__ = ['MUTATIONS', 'Mutation', 'TableError']
 
 MUTATIONS: tuple[Mutation, ...] = (
     *limits.MUTATIONS, *geometry.MUTATIONS, *inputs.MUTATIONS, *forces.MUTATIONS,
-    *motions.MUTATIONS, *deciding.MUTATIONS, *shells.MUTATIONS)
+    *motions.MUTATIONS, *deciding.MUTATIONS, *shells.MUTATIONS,
+    *streams.MUTATIONS)

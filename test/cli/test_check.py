@@ -8,8 +8,10 @@ import json
 from physical_ai_bridge.cli import main
 from physical_ai_bridge.contract.bundle import ActionSpec, Tensor
 from physical_ai_bridge.contract.bundle_file import load_manifest, write_manifest
+from physical_ai_bridge.contract.gripper import GripperAction
 from physical_ai_bridge.testing.contracts import example_manifest, JOINTS
 import pytest
+import yaml
 
 pytest.importorskip('onnxruntime')
 
@@ -42,6 +44,32 @@ def test_a_bundle_that_fits_is_described_and_exits_0(check, make_bundle):
     assert answer['problems'] == []
     assert [each['name'] for each in answer['checks']] == ['cell', 'bundle', 'binding', 'model']
     assert len(answer['cell']['sha256']) == len(answer['bundle']['sha256']) == 64
+
+
+def test_what_a_stream_of_setpoints_does_otherwise_is_noted(check, make_bundle, cell_file):
+    values = yaml.safe_load(cell_file.read_text())
+    values['controller'] |= {
+        'interface': 'position_stream', 'topic': '/forward_position_controller/commands',
+        'joints': values['robot']['joints']}
+    cell_file.write_text(yaml.safe_dump(values))
+    status, text, answer = check(make_bundle())
+    assert status == 0
+    assert 'NOTE cell the controller on /forward_position_controller/commands holds' in text
+    assert len(answer['notices']) == 1
+    assert 'stops at once, by its own limits' in answer['notices'][0]
+
+
+def test_what_a_gripper_is_not_checked_for_is_noted(check, make_bundle, cell_file):
+    values = yaml.safe_load(cell_file.read_text())
+    values['gripper'] = {
+        'joint': 'finger_joint', 'unit': 'm', 'topic': '/gripper_controller/joint_trajectory',
+        'rate_hz': 100.0, 'min_position': 0.0, 'max_position': 0.08, 'max_velocity': 0.1,
+        'max_acceleration': 1.0, 'max_jerk': 20.0}
+    cell_file.write_text(yaml.safe_dump(values))
+    _, text, answer = check(make_bundle(example_manifest(
+        gripper=GripperAction(joint='finger_joint', unit='m'))))
+    assert 'gripper finger_joint in m' in text
+    assert 'it stands at the neutral position' in answer['notices'][0]
 
 
 def test_another_joint_order_fits_and_is_said(check, make_bundle):

@@ -20,6 +20,8 @@ from physical_ai_bridge.contract.bundle import (
     WrenchInput,
 )
 from physical_ai_bridge.contract.errors import BindingError
+from physical_ai_bridge.contract.fields import InvalidFields
+from physical_ai_bridge.contract.gripper import Gripper, GripperAction
 from physical_ai_bridge.testing.contracts import (
     example_binding,
     example_camera,
@@ -259,3 +261,40 @@ class TestTheModelsRealTensors:
         assert [problem.key for problem in problems] == [
             'observation.images.scene', 'observation.state', 'observation.states']
         assert 'it has observation.states' in problems[1].found
+
+
+def gripping(**changes):
+    """Return a cell and a manifest with a gripper, that of the manifest changed."""
+    cell = replace(example_cell(), gripper=Gripper(
+        joint='finger_joint', unit='m', topic='/gripper_controller/joint_trajectory',
+        rate_hz=100.0, min_position=0.0, max_position=0.08, max_velocity=0.1,
+        max_acceleration=1.0, max_jerk=20.0))
+    action = GripperAction(**{'joint': 'finger_joint', 'unit': 'm', **changes})
+    return cell, example_manifest(gripper=action)
+
+
+def test_a_gripper_is_one_more_column_of_the_action_and_may_be_observed():
+    cell, manifest = gripping(observed=True)
+    assert bind(cell, manifest).manifest.gripper.observed
+    assert output_tensors(manifest)['action'] == Tensor('float32', (16, 7))
+    assert input_tensors(manifest)['observation.gripper'] == Tensor('float32', (1,))
+    assert 'observation.gripper' not in input_tensors(gripping()[1])
+
+
+def test_a_bundle_for_the_arm_alone_fits_a_cell_with_a_gripper():
+    assert bind(gripping()[0], example_manifest()).manifest.gripper is None
+
+
+def test_a_bundle_needs_the_gripper_that_it_moves():
+    _, manifest = gripping()
+    assert 'm.json: gripper' in problems_of(manifest=manifest)
+
+
+@pytest.mark.parametrize(('key', 'value'), [('joint', 'thumb_joint'), ('unit', 'rad')])
+def test_another_gripper_is_named(key, value):
+    assert f'm.json: gripper.{key}' in problems_of(*gripping(**{key: value}))
+
+
+def test_a_gripper_is_none_of_the_arms_joints():
+    with pytest.raises(InvalidFields, match=r'gripper\.joint'):
+        example_manifest(gripper=GripperAction(joint=JOINTS[0], unit='rad'))

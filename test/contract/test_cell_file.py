@@ -381,3 +381,94 @@ def test_a_step_that_ends_before_a_proposal_can_begin_is_refused(cell, problems_
     found = problems_of(cell)
     assert list(found) == ['safety.step_s']
     assert 'at least 0.06' in found['safety.step_s'].write
+
+
+class TestControllerInterface:
+    """Which controller executes decides what happens when messages stop."""
+
+    @pytest.fixture
+    def stream(self, cell):
+        cell['controller'] |= {
+            'interface': 'position_stream', 'topic': '/forward_position_controller/commands',
+            'joints': cell['robot']['joints'][::-1]}
+        return cell
+
+    def test_a_position_stream_has_a_topic_of_its_own_for_plans(self, stream, write_cell):
+        controller = load_cell(write_cell(stream)).controller
+        assert controller.streams
+        assert controller.topic == '/forward_position_controller/commands'
+        assert controller.plan_topic == '/verified_trajectory'
+
+    def test_a_trajectory_controller_gets_its_plans_itself(self, cell, write_cell):
+        controller = load_cell(write_cell(cell)).controller
+        assert not controller.streams
+        assert controller.plan_topic == controller.topic
+
+    @pytest.mark.parametrize('interface', ['follow_joint_trajectory', 'gripper_command'])
+    def test_an_action_is_refused_with_the_reason(self, cell, problems_of, interface):
+        put(cell, 'controller.interface', interface)
+        problem = problems_of(cell)['controller.interface']
+        assert 'an action goal lives by itself' in problem.found
+        assert 'write joint_trajectory' in problem.write
+
+    @pytest.mark.parametrize(('key', 'value', 'write'), [
+        ('interface', 'velocity_stream', 'write joint_trajectory or position_stream'),
+        ('topic', '/joint_trajectory_controller/joint_trajectory', '/forward_position_controller'),
+        ('state_topic', '/joint_trajectory_controller/state', 'remove it'),
+        ('rate_hz', 50.0, 'write at least two setpoints a latency'),
+        ('joints', ['elbow_joint'], 'in the order of the parameter joints'),
+        ('joints', [], 'in the order of the parameter joints'),
+    ])
+    def test_a_stream_that_cannot_be_is_named(self, stream, problems_of, key, value, write):
+        put(stream, f'controller.{key}', value)
+        assert write in problems_of(stream)[f'controller.{key}'].write
+
+    def test_a_trajectory_controller_needs_no_order(self, cell, problems_of):
+        put(cell, 'controller.joints', cell['robot']['joints'])
+        assert 'a trajectory names its joints' in problems_of(cell)['controller.joints'].write
+
+
+class TestGripper:
+    """A gripper has a section of its own, with limits that are never guessed."""
+
+    @pytest.fixture
+    def gripping(self, cell):
+        cell['gripper'] = {
+            'joint': 'finger_joint', 'unit': 'm', 'topic': '/gripper_controller/joint_trajectory',
+            'rate_hz': 100.0, 'min_position': 0.0, 'max_position': 0.08, 'max_velocity': 0.1,
+            'max_acceleration': 1.0, 'max_jerk': 20.0}
+        return cell
+
+    def test_it_is_read(self, gripping, write_cell):
+        gripper = load_cell(write_cell(gripping)).gripper
+        assert (gripper.joint, gripper.max_position) == ('finger_joint', 0.08)
+        assert gripper.plan_topic == gripper.topic
+
+    def test_its_plans_have_a_topic_of_their_own_where_setpoints_are_streamed(
+            self, gripping, write_cell):
+        gripping['gripper'] |= {'interface': 'position_stream', 'topic': '/gripper/commands'}
+        assert load_cell(write_cell(gripping)).gripper.plan_topic == (
+            '/verified_gripper_trajectory')
+
+    @pytest.mark.parametrize('key', [
+        'joint', 'unit', 'topic', 'rate_hz', 'min_position', 'max_position', 'max_velocity',
+        'max_acceleration', 'max_jerk'])
+    def test_no_key_is_guessed(self, gripping, problems_of, key):
+        drop(gripping, f'gripper.{key}')
+        assert problems_of(gripping)[f'gripper.{key}'].found == 'missing'
+
+    @pytest.mark.parametrize(('key', 'value', 'write'), [
+        ('joint', 'elbow_joint', 'write it in one of the two places'),
+        ('topic', '/joint_trajectory_controller/joint_trajectory', 'controller of the gripper'),
+        ('unit', 'mm', 'write m or rad'),
+        ('min_position', 0.08, 'write a min_position below max_position'),
+        ('max_effort', 5.0, ''),
+        ('interface', 'gripper_command', 'write joint_trajectory or position_stream')])
+    def test_a_gripper_that_cannot_be_is_named(self, gripping, problems_of, key, value, write):
+        put(gripping, f'gripper.{key}', value)
+        assert write in problems_of(gripping)[f'gripper.{key}'].write
+
+    def test_a_stream_that_is_too_slow_for_the_latency_is_named(self, gripping, problems_of):
+        gripping['gripper'] |= {
+            'interface': 'position_stream', 'topic': '/gripper/commands', 'rate_hz': 20.0}
+        assert 'two setpoints' in problems_of(gripping)['gripper.rate_hz'].write

@@ -87,6 +87,21 @@ def test_bool(value):
     assert cdr.decode_bool(serialization.serialize_message(message)) is value
 
 
+@given(st.lists(numbers, max_size=8), st.lists(texts, max_size=2))
+def test_float64_multi_array(values, labels):
+    message = std_msgs.Float64MultiArray(data=values)
+    assert cdr.decode_float64_multi_array(serialization.serialize_message(message)) == (
+        pytest.approx(tuple(values), nan_ok=True))
+    read = serialization.deserialize_message(
+        cdr.encode_float64_multi_array(np.array(values, dtype=np.float64)),
+        std_msgs.Float64MultiArray)
+    np.testing.assert_array_equal(read.data, values)
+    message.layout.dim = [
+        std_msgs.MultiArrayDimension(label=label, size=1, stride=2) for label in labels]
+    np.testing.assert_array_equal(
+        cdr.decode_float64_multi_array(serialization.serialize_message(message)), values)
+
+
 @given(st.lists(texts, max_size=3), st.lists(st.tuples(
     *[st.lists(numbers, max_size=3)] * 4, st.integers(0, 10**9 - 1)), max_size=3))
 def test_joint_trajectory(names, points):

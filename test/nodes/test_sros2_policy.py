@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from xml.etree import ElementTree
 
 from physical_ai_bridge.contract.cell_file import load_cell
+from physical_ai_bridge.contract.gripper import Gripper
 from physical_ai_bridge.contract.resources import config_path
 from physical_ai_bridge.nodes.executor import make_executor
 from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
@@ -110,6 +111,29 @@ def test_only_the_policy_proposes_and_only_the_operator_resets():
     assert [node for node in everybody if may(node, 'publish', '/proposed_trajectory')] == [POLICY]
     assert [node for node in everybody
             if may(node, 'request', '/safety_supervisor/reset')] == [OPERATOR]
+
+
+def test_where_setpoints_are_streamed_the_policy_hears_the_plan_and_not_the_controller():
+    controller = replace(
+        CELL.controller, interface='position_stream', joints=CELL.robot.joints,
+        topic='/forward_position_controller/commands')
+    by_node = {each.node: each for each in enclaves(replace(CELL, controller=controller))}
+    assert {controller.topic, controller.plan_topic} <= set(by_node[SUPERVISOR].publish)
+    assert controller.plan_topic in by_node[POLICY].subscribe
+    assert controller.topic not in by_node[POLICY].subscribe
+
+
+def test_a_gripper_adds_its_commands_for_the_supervisor_alone():
+    gripper = Gripper(
+        joint='finger', unit='m', topic='/gripper/commands', interface='position_stream',
+        state_topic='/gripper/joint_states', rate_hz=100.0, min_position=0.0, max_position=0.08,
+        max_velocity=0.1, max_acceleration=1.0, max_jerk=20.0)
+    made = enclaves(replace(CELL, gripper=gripper))
+    assert [each.node for each in made if '/gripper/commands' in each.publish] == [SUPERVISOR]
+    by_node = {each.node: each for each in made}
+    assert {gripper.plan_topic, gripper.state_topic} <= set(by_node[POLICY].subscribe)
+    assert gripper.state_topic in by_node[SUPERVISOR].subscribe
+    assert '/gripper/commands' in by_node[POLICY].denied['topics', 'publish']
 
 
 @pytest.mark.parametrize('node', NODES)

@@ -23,6 +23,7 @@ DECODERS = {
     'sensor_msgs/msg/Image': cdr.decode_image,
     'sensor_msgs/msg/CompressedImage': cdr.decode_compressed_image,
     'trajectory_msgs/msg/JointTrajectory': lambda data: cdr.decode_joint_trajectory(data, 100),
+    'std_msgs/msg/Float64MultiArray': cdr.decode_float64_multi_array,
     'std_msgs/msg/Bool': cdr.decode_bool,
     'std_msgs/msg/String': cdr.decode_string,
 }
@@ -96,6 +97,10 @@ SAMPLES = {
     'sensor_msgs/msg/CompressedImage': wire(
         'sensor_msgs/msg/CompressedImage', header(), 'jpeg', np.arange(9, dtype=np.uint8)),
     'trajectory_msgs/msg/JointTrajectory': trajectory(),
+    'std_msgs/msg/Float64MultiArray': wire(
+        'std_msgs/msg/Float64MultiArray', TYPES['std_msgs/msg/MultiArrayLayout'](
+            [TYPES['std_msgs/msg/MultiArrayDimension']('joints', 3, 3)], 0),
+        np.array([1.0, -2.0, 3.0])),
     'std_msgs/msg/Bool': wire('std_msgs/msg/Bool', True),
     'std_msgs/msg/String': wire('std_msgs/msg/String', 'insert the plug'),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from physical_ai_bridge.contract.resources import config_path
 from physical_ai_bridge.simulation.rollout import Job, Outcome, run_job, run_jobs, score_of
 import pytest
+import yaml
 
 CELL, BUNDLE = config_path('cells/mujoco_ur5e.yaml'), config_path('bundles/ur5e_insertion')
 
@@ -24,6 +26,22 @@ def test_the_connector_goes_in_and_no_limit_is_exceeded(teacher):
     assert outcome.stop_reason is None
     assert outcome.limit_share <= 1.0
     assert outcome.peak_force_n < 45.0
+
+
+def test_the_same_through_setpoints_for_a_controller_that_holds_the_last(tmp_path):
+    values = yaml.safe_load(Path(CELL).read_text())
+    values['robot']['urdf'] = str((Path(CELL).parent / values['robot']['urdf']).resolve())
+    values['controller'] |= {
+        'interface': 'position_stream', 'topic': '/forward_position_controller/commands',
+        'joints': values['robot']['joints'][::-1]}
+    stream = tmp_path / 'stream.yaml'
+    stream.write_text(yaml.safe_dump(values))
+    played = run_job(replace(job(4_000_001, teacher=True), cell_file=stream))
+    assert played.success
+    assert played.stop_reason is None
+    # All of it differences from setpoint to setpoint.
+    assert played.limit_share <= 1.0
+    assert played.elapsed_s == run_job(job(4_000_001, teacher=True)).elapsed_s
 
 
 def test_smooth_proposals_are_never_limited():
