@@ -21,6 +21,7 @@ from physical_ai_bridge.runtime.live_check.observed import (
     expected_streams,
     Observed,
     Received,
+    SETPOINT_TYPE,
     Stream,
     Topic,
 )
@@ -136,6 +137,10 @@ class Scene:
 def driver(expected: Expected | str, **changes: Any) -> Endpoint:
     name = expected if isinstance(expected, str) else expected.type_name
     return Endpoint(**{'node': '/driver', 'type_name': name} | changes)
+
+
+FORWARD = '/forward_position_controller'
+SETPOINTS = f'{FORWARD}/commands'
 
 
 @pytest.fixture
@@ -490,6 +495,39 @@ class TestController:
         assert controller_node(replace(topic, name='/moved'), {'/bag', '/policy_node'}) == JTC
         assert controller_node(replace(topic, subscriptions=listening[1:2]),
                                {'/policy_node'}) is None
+
+
+class TestStreamedController:
+
+    @pytest.fixture
+    def scene(self) -> Scene:
+        cell = cell_under_test()
+        scene = Scene(replace(cell, controller=replace(
+            cell.controller, interface='position_stream', topic=SETPOINTS, joints=JOINTS,
+            state_topic=None)))
+        scene.topics[SETPOINTS] = Topic(name=SETPOINTS, subscriptions=(
+            Endpoint(node=FORWARD, type_name=SETPOINT_TYPE),))
+        scene.parameters[FORWARD] = {'joints': list(JOINTS)}
+        scene.rest['controllers'] = (replace(ACTIVE, name='forward_position_controller'),)
+        return scene
+
+    def test_that_takes_setpoints_in_the_order_of_the_cell_file_passes(self, scene):
+        assert scene.told() == []
+        assert 'controller: joints: the same joints in the same order' in (
+            scene.told(Verdict.PASSED))
+
+    def test_that_has_them_in_another_order(self, scene):
+        scene.parameters[FORWARD]['joints'] = list(reversed(JOINTS))
+        assert 'each setpoint would go to another joint' in scene.only()
+
+    def test_that_does_not_tell_their_order(self, scene):
+        del scene.parameters[FORWARD]['joints']
+        assert 'a setpoint carries no names' in scene.only(Verdict.NOT_CHECKED)
+
+    def test_that_takes_trajectories(self, scene):
+        scene.topics[SETPOINTS] = Topic(name=SETPOINTS, subscriptions=(
+            Endpoint(node=FORWARD, type_name=COMMAND_TYPE),))
+        assert 'not std_msgs/msg/Float64MultiArray' in scene.only()
 
 
 class TestWhoCommands:

@@ -8,7 +8,12 @@ from typing import Any
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.names import PROPOSALS
 from physical_ai_bridge.runtime.live_check.finding import About, Finding
-from physical_ai_bridge.runtime.live_check.observed import COMMAND_TYPE, Observed, Topic
+from physical_ai_bridge.runtime.live_check.observed import (
+    COMMAND_TYPE,
+    Observed,
+    SETPOINT_TYPE,
+    Topic,
+)
 
 _ABOUT = About('controller')
 # What a joint_trajectory_controller must be set to, and what happens where it is not.
@@ -57,18 +62,23 @@ def _judge_listener(observed: Observed, cell: Cell) -> Iterator[Finding]:
             'controller.topic')
         return
     listening = next(each for each in commands.subscriptions if each.node == node)
-    if listening.type_name != COMMAND_TYPE:
+    streams = cell.controller.streams
+    wanted = SETPOINT_TYPE if streams else COMMAND_TYPE
+    if listening.type_name != wanted:
         yield _ABOUT.failed(
-            'type', f'{node} takes {listening.type_name} on {topic}, not {COMMAND_TYPE}',
-            'write the topic of a joint_trajectory_controller under controller.topic')
+            'type', f'{node} takes {listening.type_name} on {topic}, not {wanted}',
+            f'write the topic of a {"forward_command" if streams else "joint_trajectory"}'
+            '_controller under controller.topic, and its interface beside it')
         return
     if listening.mismatch:
         yield _ABOUT.failed(
             'qos', f'{node} does not hear our commands on {topic}: {listening.mismatch}',
-            'subscribe reliable and volatile, as a joint_trajectory_controller does')
+            'subscribe reliable and volatile, as the controllers of ros2_control do')
     else:
         yield _ABOUT.passed('topic', f'{node} listens to {topic}')
-    yield from _judge_parameters(node, observed.parameters.get(node), cell)
+    parameters = observed.parameters.get(node)
+    yield from (_judge_order(node, parameters, cell) if streams
+                else _judge_parameters(node, parameters, cell))
     yield from _judge_state(node, observed, cell)
 
 
@@ -105,6 +115,23 @@ def _judge_parameters(
                 name, f'{name} is {str(value).lower()}: {otherwise}',
                 f'write {name}: {str(wanted).lower()} under {node.rpartition("/")[2]} in '
                 'controllers.yaml, and start the controller again')
+
+
+def _judge_order(
+        node: str, parameters: Mapping[str, Any] | None, cell: Cell) -> Iterator[Finding]:
+    """Yield whether a forward_command_controller has its joints in the order of the setpoints."""
+    joints = None if parameters is None else parameters.get('joints')
+    if joints is None:
+        yield _ABOUT.not_checked(
+            'joints', f'{node} does not tell its parameter joints',
+            'compare their order with controller.joints yourself: a setpoint carries no names')
+    elif tuple(joints) != cell.controller.joints:
+        yield _ABOUT.failed(
+            'joints', f'{node} has {", ".join(joints)}, controller.joints is '
+            f'{", ".join(cell.controller.joints)}: each setpoint would go to another joint',
+            'write them in the order of the controller, under controller.joints')
+    else:
+        yield _ABOUT.passed('joints', 'the same joints in the same order')
 
 
 def _judge_joints(node: str, parameters: Mapping[str, Any], cell: Cell) -> Iterator[Finding]:

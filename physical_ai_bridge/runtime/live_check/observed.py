@@ -12,6 +12,7 @@ from physical_ai_bridge.contract.clock import Instant, NS_PER_S
 from physical_ai_bridge.contract.names import ROBOT_DESCRIPTION
 
 COMMAND_TYPE = 'trajectory_msgs/msg/JointTrajectory'
+SETPOINT_TYPE = 'std_msgs/msg/Float64MultiArray'
 
 
 class Content(str, Enum):
