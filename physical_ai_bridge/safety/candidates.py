@@ -258,8 +258,10 @@ class _Search:
         if leave_ns >= motion.end_ns or not (
                 state.velocity.any() or (state.position != motion.positions[-1]).any()):
             return None
-        along = brake_along(self._onwards(plan), leave_ns, owner.joints.arrays)
         apart = brake(leave_ns, motion.joint_names, state, owner.within)
+        if motion.end_ns - apart.end_ns < _WORTH_A_STOP_NS:
+            return None  # nothing brakes sooner than each joint by itself
+        along = brake_along(self._onwards(plan), leave_ns, owner.joints.arrays)
         options: list[tuple[Tail, Trajectory]] = [('joints', apart)]
         best_ns = motion.end_ns
         if along is not None:

@@ -73,13 +73,13 @@ def check_limits(
 
 def malformed(motion: Trajectory) -> Violation | None:
     """Return why ``motion`` is none: times that do not rise, a number that is not finite."""
-    steps = np.diff(motion.times_ns)
+    steps = motion.times_ns[1:] - motion.times_ns[:-1]
     if (steps <= 0).any():
         return Violation(
             Reason.PROPOSAL_TIMES, 'the motion', float(steps.min()) / NS_PER_S, 0.0, 's')
-    finite = np.isfinite(motion.positions) & np.isfinite(motion.velocities)
-    if finite.all():
+    if np.isfinite(motion.positions).all() and np.isfinite(motion.velocities).all():
         return None
+    finite = np.isfinite(motion.positions) & np.isfinite(motion.velocities)
     name = motion.joint_names[int(finite.all(axis=0).argmin())]
     return Violation(Reason.PROPOSAL_NOT_FINITE, name, float('nan'), 0.0, '')
 

@@ -49,11 +49,11 @@ class PlannedProfiles:
         """See ``Profiles``; a phase of no duration ends where the one before it does."""
         ends = set()
         for profile in self.planned.profiles[0]:
-            end = 0.0
-            for duration in (*profile.brake.t, *profile.t):
+            before, end = profile.brake, 0.0
+            for duration in (*before.t, *profile.t) if before.duration else profile.t:
                 if duration > 0.0:
                     end += duration
-                    ends.add(seconds_to_ns(end))
+                    ends.add(round(end * NS_PER_S))
         return ends
 
     def at(self, seconds: float) -> tuple[list[float], list[float]]:
