@@ -2,6 +2,7 @@
 How long the supervisor takes to react, in three processes at full sensor load.
 
 Usage: python benchmarks/reaction.py [--presses 200] [--contacts 50] [--silences 10] [--out FILE]
+       [--realtime-priority N]
 
 The packaged policy inserts connectors in the simulated cell: two cameras, joints and wrench at
 500 Hz, over DDS, each node in a process of its own. Here, in a fourth process, faults are made
@@ -258,7 +259,9 @@ class Bench:
         os.kill(self._policy_process.pid, signal.SIGCONT)
 
 
-def run(presses: int, contacts: int, silences: int) -> dict[str, list[float]]:
+def run(
+        presses: int, contacts: int, silences: int, realtime_priority: int,
+) -> dict[str, list[float]]:
     """Return the reaction times in ms, and the ticks' percentiles."""
     cell_file = config_path('cells/mujoco_ur5e.yaml').resolve()
     bundle = config_path('bundles/ur5e_insertion').resolve()
@@ -269,10 +272,14 @@ def run(presses: int, contacts: int, silences: int) -> dict[str, list[float]]:
         domain = free_domain(random.sample(DOMAINS, len(DOMAINS)))
         with _environment(private_network(domain, logs)), NodeProcesses() as nodes:
             nodes.start(CELL, {**shared, 'seed': 0}, logs)
-            nodes.start(SUPERVISOR, {**shared, 'authority': 'live'}, logs)
+            nodes.start(SUPERVISOR, {**shared, 'authority': 'live',
+                                     'realtime_priority': realtime_priority}, logs)
             policy = nodes.start(POLICY, {**shared, 'bundle': str(bundle)}, logs)
             with contextlib.suppress(PermissionError):
                 os.setpriority(os.PRIO_PROCESS, 0, NICE)
+                if realtime_priority:
+                    os.sched_setscheduler(
+                        0, os.SCHED_FIFO, os.sched_param(realtime_priority))
             seen = Seen(cell)
             # What costs time here, and is not needed, is left to those whom it concerns.
             wanted = (cell.controller.topic, PROPOSALS, SUPERVISOR_STATE, EPISODE, DIAGNOSTICS)
@@ -344,10 +351,12 @@ def main() -> int:
     parser.add_argument('--presses', type=int, default=200)
     parser.add_argument('--contacts', type=int, default=50)
     parser.add_argument('--silences', type=int, default=10)
+    parser.add_argument('--realtime-priority', type=int, default=0, metavar='N',
+                        help="SCHED_FIFO for the supervisor, and for what measures")
     parser.add_argument('--out', type=Path)
     args = parser.parse_args()
     cell = load_cell(config_path('cells/mujoco_ur5e.yaml').resolve())
-    figures = run(args.presses, args.contacts, args.silences)
+    figures = run(args.presses, args.contacts, args.silences, args.realtime_priority)
     print(table(figures, cell.safety.watchdogs.proposals_s))
     if args.out:
         args.out.write_text(json.dumps(figures, indent=1))
