@@ -352,7 +352,7 @@ def main() -> int:
     parser.add_argument('--contacts', type=int, default=50)
     parser.add_argument('--silences', type=int, default=10)
     parser.add_argument('--realtime-priority', type=int, default=0, metavar='N',
-                        help="SCHED_FIFO for the supervisor, and for what measures")
+                        help='SCHED_FIFO for the supervisor, and for what measures')
     parser.add_argument('--out', type=Path)
     args = parser.parse_args()
     cell = load_cell(config_path('cells/mujoco_ur5e.yaml').resolve())
