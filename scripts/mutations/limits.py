@@ -40,8 +40,10 @@ MUTATIONS: tuple[Mutation, ...] = (
          'np.clip(-c2 / np.where(c3 == 0.0, np.inf, 3.0 * c3), 0.0, h)', 'np.zeros_like(c2)'),
         ('velocities at the end of a segment', 'np.abs(cubics.velocities[1:])))',
          'np.abs(cubics.velocities[:-1])))'),
-        ('numbers that are not finite', '    if finite.all():\n        return None\n',
-         '    return None\n'),
+        ('numbers that are not finite', 'if np.isfinite(motion.positions).all() and '
+         'np.isfinite(motion.velocities).all():', 'if True:'),
+        ('velocities that are not finite',
+         ' and np.isfinite(motion.velocities).all():', ':'),
         ('rest at the end: velocity', 'if moving.any():', 'if False:'),
         ('rest at the end: acceleration', 'np.abs(cubics.end_acceleration[-1:])',
          'np.zeros_like(cubics.end_acceleration[-1:])'),

@@ -21,7 +21,6 @@ from physical_ai_bridge.testing.robots import (
     seven_joint_urdf,
 )
 import pytest
-from transforms3d.axangles import mat2axangle
 
 ARMS = {'ur5e': (example_cell(), example_urdf(), EXAMPLE_START),
         'seven joints': (seven_joint_cell(), seven_joint_urdf(), SEVEN_JOINT_START)}
@@ -36,9 +35,11 @@ def bounds(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 
 
 def apart(first: Pose, second: Pose) -> tuple[float, float]:
-    """Return how far two poses are apart, in m and rad, by transforms3d."""
-    _, angle = mat2axangle(first.rotation @ second.rotation.T)
-    return float(np.linalg.norm(first.translation - second.translation)), abs(angle)
+    """Return how far two poses are apart, in m and rad."""
+    # By the chord between the rotations: exact for small angles too, where an axis is not.
+    chord = float(np.linalg.norm(first.rotation - second.rotation))
+    angle = 2.0 * np.arcsin(min(chord / np.sqrt(8.0), 1.0))
+    return float(np.linalg.norm(first.translation - second.translation)), angle
 
 
 @st.composite
