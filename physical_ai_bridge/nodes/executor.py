@@ -27,6 +27,8 @@ except ImportError:
 
 # How long a signal may wait until the loop sees it, where nothing else wakes it.
 _POLL_S = 0.1
+# A loop that has not seen a signal after so long will not: a callback, or the middleware, hangs.
+_STUCK_S = 10.0
 # Taking the middleware down takes a few tenths of a second, and has been seen to hang.
 _TEARDOWN_S = 10.0
 _URGENT_NICE = -10
@@ -41,15 +43,34 @@ def make_executor(context: Context | None = None) -> Executor:
 
 
 class _StopSignals:
-    """Turns SIGINT and SIGTERM into a flag, so that a node can say its last word."""
+    """
+    Turns SIGINT and SIGTERM into a flag, so that a node can say its last word.
+
+    Python serves signals between two steps of its main thread. Where that hangs, a thread that
+    hears of them all the same ends the process; what the node commanded ends at rest by itself.
+    """
 
     def __init__(self) -> None:
         self.received = False
+        self.seen = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        heard, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        threading.Thread(target=self._end_if_stuck, args=(heard,), daemon=True).start()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.received = True
+
+    def _end_if_stuck(self, heard: int) -> None:
+        os.read(heard, 1)
+        if not self.seen.wait(_STUCK_S):
+            sys.stderr.write(
+                f'the node has not seen the signal within {_STUCK_S:g} s: ending without its '
+                'last word\n')
+            sys.stderr.flush()
+            os._exit(0)
 
 
 def ignore_signals() -> None:
@@ -122,8 +143,10 @@ def _go_first() -> None:
             os.setpriority(os.PRIO_PROCESS, 0, _URGENT_NICE)
 
 
-def _end_anyway(node: ManagedNode) -> None:
+def _end_anyway(node: ManagedNode, signals: _StopSignals) -> None:
     """End the process soon, also where taking the middleware down does not come to an end."""
+    signals.seen.set()
+
     def give_up() -> None:
         sys.stderr.write(
             f'the middleware was not taken down within {_TEARDOWN_S:g} s: ending without that\n')
@@ -158,7 +181,7 @@ def run(
     try:
         node = make_node()
         try:
-            spin(node, lambda: signals.received, partial(_end_anyway, node))
+            spin(node, lambda: signals.received, partial(_end_anyway, node, signals))
         finally:
             node.destroy_node()
     finally:

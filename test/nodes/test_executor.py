@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 from physical_ai_bridge.nodes.clock import NodeClock
 from physical_ai_bridge.nodes.executor import spin
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
@@ -78,3 +82,35 @@ def test_an_error_in_a_transition_is_an_error_and_not_a_refusal(context):
     node = Unfinished('unfinished', context=context)
     assert node.trigger_configure() == lifecycle.TransitionCallbackReturn.ERROR
     node.destroy_node()
+
+
+HANGING = """
+import sys, threading
+from physical_ai_bridge.nodes import executor
+from physical_ai_bridge.nodes.clock import NodeClock
+from physical_ai_bridge.nodes.lifecycle import ManagedNode
+
+def hang():
+    print('hanging', flush=True)
+    threading.Event().wait()
+
+def make():
+    node = ManagedNode('hanging')
+    node.make_timer(0.001, hang, NodeClock(node).steady)
+    return node
+
+executor._STUCK_S = 0.2
+sys.exit(executor.run(make, []))
+"""
+
+
+@pytest.mark.ros
+def test_a_signal_ends_a_node_that_hangs():
+    with subprocess.Popen(
+            [sys.executable, '-c', HANGING], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True) as process:
+        assert process.stdout.readline() == 'hanging\n'
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert 'the node has not seen the signal within 0.2 s' in complaint
