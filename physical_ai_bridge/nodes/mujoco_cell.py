@@ -86,8 +86,8 @@ class MujocoCellNode(ManagedNode):
         for name, value in self._simulation.controller.parameters.items():
             if not self.has_parameter(name):
                 self.declare_parameter(name, value, ParameterDescriptor(
-                    description='of the emulated joint_trajectory_controller, which has no other '
-                    'setting', read_only=True), ignore_override=True)
+                    description='of the emulated controller, which has no other setting',
+                    read_only=True), ignore_override=True)
 
     def _make_publishers(self) -> None:
         sensors, make = self._cell.sensors, self.make_publisher

@@ -18,9 +18,15 @@ class ForwardCommandController:
     """
 
     def __init__(self, joint_names: tuple[str, ...], order: tuple[str, ...]) -> None:
+        self._order = order
         self._columns = [order.index(name) for name in joint_names]
         self._active = False
         self._held = np.zeros(len(joint_names))
+
+    @property
+    def parameters(self) -> dict[str, str | list[str]]:
+        """How it executes, in the names and values of the original's parameters."""
+        return {'joints': list(self._order), 'interface_name': 'position'}
 
     @property
     def active(self) -> bool:

@@ -279,3 +279,16 @@ def test_the_death_of_the_process_leaves_the_last_setpoint(running):
     # An abrupt hold amid the motion: not the plan's end, and no brake.
     assert plan.positions[-1, 0] - robot.position[0] > 1e-3
     assert robot.steps[-1, 0] > 1e-4
+
+
+def test_the_simulated_cell_takes_setpoints(graph, write_cell, tmp_path):
+    pytest.importorskip('mujoco')
+    path = write_cell(tmp_path)
+    values = yaml.safe_load(path.read_text())
+    values['controller'] |= {
+        'interface': 'position_stream', 'topic': TOPIC, 'joints': values['robot']['joints']}
+    path.write_text(yaml.safe_dump(values))
+    cell = graph.start('mujoco_cell', cell=path)
+    cell.configure(60.0)
+    types = {info.topic_type for info in graph.node.get_subscriptions_info_by_topic(TOPIC)}
+    assert types == {'std_msgs/msg/Float64MultiArray'}

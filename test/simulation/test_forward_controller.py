@@ -37,3 +37,8 @@ def test_it_steps_to_whatever_it_is_sent():
     controller.activate(np.zeros(1))
     controller.receive((float('nan'),))
     assert np.isnan(controller.sample(NOW).position).all()
+
+
+def test_it_answers_in_the_names_of_the_originals_parameters():
+    controller = ForwardCommandController(('a', 'b'), ('b', 'a'))
+    assert controller.parameters == {'joints': ['b', 'a'], 'interface_name': 'position'}
