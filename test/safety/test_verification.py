@@ -369,6 +369,17 @@ class TestSelfCollision:
 
 class TestBoundedWork:
 
+    def test_so_many_cubics_at_the_speed_limit_that_no_close_look_is_left_are_refused(self):
+        turn = Trajectory(
+            0, JOINTS, 20_000_000 * np.arange(75),
+            EXAMPLE_START + np.linspace(0.0, 0.74, 75)[:, None] * np.eye(6)[0],
+            np.repeat(0.5 * np.eye(6)[:1], 75, axis=0))
+        _, speed = tcp_of(example_robot(loose_cell()), turn)
+        cell = loose_cell(tcp_speed_max_m_s=float(speed.max()))
+        check = tcp_check.TcpCheck(cell, example_robot(cell))
+        assert check.check(tcp_check.Cubics.of(turn), 1.0).reason is Reason.NOT_VERIFIED
+        assert check.evaluations <= tcp_check.MAX_EVALUATIONS
+
     def test_a_motion_at_rest_needs_one_look_at_the_tcp_and_one_at_the_shapes(self):
         check = verification(wide_cell())
         assert check.check(Trajectory.hold(0, JOINTS, EXAMPLE_START)) is None
