@@ -343,7 +343,8 @@ def test_a_path_that_could_not_be_braked_on_is_asked_again_a_step_further():
 
 
 @pytest.mark.parametrize('shift', [0.0, 0.01])
-@pytest.mark.parametrize('reason', [Reason.KEEP_OUT, Reason.JERK_LIMIT, Reason.TCP_SPEED_LIMIT])
+@pytest.mark.parametrize('reason', [
+    Reason.KEEP_OUT, Reason.JERK_LIMIT, Reason.POSITION_LIMIT, Reason.TCP_SPEED_LIMIT])
 def test_where_all_is_refused_nothing_is_published_after_a_bounded_search(shift, reason):
     plan, path, now_ns = moving(goal=0.3)
     path = Trajectory(path.stamp_ns, path.joint_names, path.times_ns, path.positions + shift,
