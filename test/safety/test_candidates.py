@@ -357,6 +357,17 @@ def test_where_all_is_refused_nothing_is_published_after_a_bounded_search(shift,
     assert found.checks == len(check.seen) <= Candidates.MOST_CHECKS
 
 
+def test_a_search_builds_no_more_than_leaves_room_for_a_stop():
+    class Short(Candidates):
+        MOST_CHECKS = 4
+
+    plan, path, now_ns = moving(goal=0.1)
+    check = Refusing(lambda number, motion: True)
+    found = Short(SIX, check).follow(plan, path, now_ns)
+    assert isinstance(found, Blocked)
+    assert found.checks == len(check.seen) <= 4
+
+
 def test_nothing_is_passed_that_was_not_checked():
     plan, path, now_ns = moving(goal=0.3)
     for number in range(1, 10):
