@@ -1,0 +1,1 @@
+"""Judge a policy on recordings, through the code that runs the robot."""
