@@ -128,6 +128,11 @@ class PolicyLoop:
         index = self._builder.task
         return None if index is None else self._binding.manifest.tasks[index]
 
+    @property
+    def newest_chunk(self) -> PlacedChunk | None:
+        """The chunk that proposals follow, as joint positions; None before the first."""
+        return self._chunks.newest
+
     def due(self, now: Instant) -> bool:
         """Tell whether there is something new to infer on."""
         del now

@@ -23,7 +23,8 @@ class Execution:
     """
     Keeps what was sent, and compares it with what the controller and the joints report.
 
-    A ``shadow`` sends nothing, so that neither is compared: it takes its commands for executed.
+    A ``shadow`` sends nothing, so that neither is compared: it takes its commands for executed,
+    until ``rejoin`` puts it where the robot really is.
     """
 
     def __init__(self, cell: Cell, watch: Watch, *, shadow: bool) -> None:
@@ -35,6 +36,7 @@ class Execution:
         self._anchor = Anchor(cell)
         self._newest: Plan | None = None
         self._before: Plan | None = None
+        self._executed: Trajectory | None = None
 
     @property
     def plan(self) -> Plan | None:
@@ -63,6 +65,20 @@ class Execution:
         held = Trajectory.hold(now.ros_ns, self._cell.robot.joints, position)
         self._anchor.begin(held, now)
         self._newest, self._before = Plan(held), None
+
+    def on_command(self, command: Trajectory) -> None:
+        """Take what moves the robot that a shadow runs beside."""
+        self._executed = command
+
+    def rejoin(self, now: Instant) -> bool:
+        """Let a shadow go on from what moves the robot; False where that is not known."""
+        executed = self._executed
+        if not self._shadow or executed is None or executed.start_ns > now.ros_ns:
+            return False
+        if self._anchor.plan is not None:
+            self._anchor.begin(executed, now)
+            self._newest, self._before = Plan(executed), None
+        return True
 
     def sent(self, passed: Passed, now: Instant) -> None:
         """Take note of a command, which goes on from ``plan``."""

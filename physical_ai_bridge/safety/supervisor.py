@@ -164,6 +164,17 @@ class Supervisor:
         self._request_stop(refusal)
         return True
 
+    def on_command(self, command: Trajectory, now: Instant) -> bool:
+        """Take what somebody else sent to the controller: a shadow goes on from that."""
+        del now
+        self._execution.on_command(command)
+        return False
+
+    @property
+    def _shadow(self) -> bool:
+        """Whether something else moves the robot: nothing here then waits until it rests."""
+        return self._authority is Authority.SHADOW
+
     def _request_stop(self, refusal: Refusal) -> None:
         """Stop at the next tick, though the cause may be gone by then."""
         if self._requested is None and self._mode in _RUNNING:
@@ -173,8 +184,9 @@ class Supervisor:
         """Take a proposal, or refuse it; one that was taken wants a tick at once."""
         if not self._active:
             return False
-        # What moves the robot that a shadow runs beside is not its plan.
-        plan = None if self._authority is Authority.SHADOW else self.plan
+        # Where nobody says what moves the robot that a shadow runs beside, there is no reach.
+        known = self._execution.rejoin(now) or not self._shadow
+        plan = self.plan if known else None
         if not self._proposals.take(message, plan, now):
             return False
         self._joined_ns = 0
@@ -201,9 +213,9 @@ class Supervisor:
         cause = self._causes(now)
         if cause is not None:
             return cause
-        if not self._watch.at_rest(now):
+        if not (self._shadow or self._watch.at_rest(now)):
             return Refusal(Reason.NOT_AT_REST, 'the robot still moves, or joint states have gaps')
-        if self._execution.playing(now):
+        if not self._shadow and self._execution.playing(now):
             return Refusal(Reason.NOT_AT_REST, 'the last command has not come to its end')
         astray = self._execution.cause(now)
         if astray is not None:
@@ -248,14 +260,14 @@ class Supervisor:
     def _causes(self, now: Instant) -> Refusal | None:
         """Return what of the cell's state speaks against moving."""
         cause = self._watch.causes(now)
-        if cause is None and self._authority is not Authority.SHADOW:
+        if cause is None and not self._shadow:
             # A shadow is meant to run beside whatever moves the robot.
             cause = self._publishers.cause()
         return cause or self._stream_cause
 
     def _start(self, cause: Refusal | None, now: Instant) -> Trajectory | None:
         """Leave INACTIVE once everything needed is there; return the command that holds."""
-        if cause is None and not self._watch.at_rest(now):
+        if cause is None and not (self._shadow or self._watch.at_rest(now)):
             cause = Refusal(Reason.NOT_AT_REST, 'waiting until the robot stands still')
         cause = cause or self._execution.controller_cause(now)
         if cause is not None:
@@ -333,7 +345,7 @@ class Supervisor:
     def _standing(self, now: Instant) -> bool:
         """Tell whether the stop is over: the plan has ended, and the robot is seen at rest."""
         return (self._execution.over(now, self._stopping_since)
-                and (self._watch.blind(now) or self._watch.at_rest(now)))
+                and (self._shadow or self._watch.blind(now) or self._watch.at_rest(now)))
 
     def _enter(self, mode: Mode, reason: Reason, detail: str) -> None:
         self._mode, self._reason, self._detail = mode, reason, detail
@@ -342,7 +354,7 @@ class Supervisor:
             self, now: Instant, command: Trajectory | None, proposal_stamp_ns: int | None = None,
             scale: float = 0.0,
     ) -> Decision:
-        if self._authority is Authority.SHADOW:
+        if self._shadow:
             command = None
         return Decision(now, self._mode, self._reason, self._detail, command,
                         proposal_stamp_ns, scale, self._speed_share)

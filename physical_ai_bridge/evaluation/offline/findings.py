@@ -50,12 +50,18 @@ class FindingCode(str, Enum):
     TYPE_UNEXPECTED = (
         'TYPE_UNEXPECTED', Severity.ERROR, 'a topic has another type than the cell file says',
         'correct the type in the cell file, or remap the topic')
+    ROBOT_DIFFERENT = (
+        'ROBOT_DIFFERENT', Severity.ERROR, 'the recording is of another robot than the cell file',
+        'give the cell file of the robot that was recorded')
     UNDECODABLE = (
-        'UNDECODABLE', Severity.ERROR, 'messages do not decode as the type that they are recorded as',
+        'UNDECODABLE', Severity.ERROR, 'messages do not decode as the type that is recorded',
         'look at what publishes on this topic')
     NOT_FINITE = (
         'NOT_FINITE', Severity.ERROR, 'a NaN or an infinite number came from a sensor',
         'look at the driver of this sensor')
+    STALE_SAMPLES = (
+        'STALE_SAMPLES', Severity.WARNING, 'samples are older, or newer, than max_age_s allows',
+        'synchronise the clocks; look for what holds messages up')
     STREAM_GAP = (
         'STREAM_GAP', Severity.WARNING, 'a stream paused for longer than its max_age_s',
         'look for lost messages: the network, the disk of the recorder, the driver')
@@ -72,10 +78,10 @@ class FindingCode(str, Enum):
         'CLOCKS_APART', Severity.WARNING, 'the stamps and the recorder used clocks that are apart',
         'record with use_sim_time in simulation; synchronise the clocks on a real cell')
     JOINT_ORDER_CHANGED = (
-        'JOINT_ORDER_CHANGED', Severity.WARNING, 'the joint states name their joints in changing orders',
+        'JOINT_ORDER_CHANGED', Severity.WARNING, 'joint states name their joints in changing orders',
         'look at what else publishes joint states; joints are matched by name')
     JOINTS_SWAPPED = (
-        'JOINTS_SWAPPED', Severity.ERROR, 'joints move as others are commanded: their names look swapped',
+        'JOINTS_SWAPPED', Severity.ERROR, 'joints move as others should: their names look swapped',
         'compare the joint order of the driver with its names')
     JOINT_JUMP = (
         'JOINT_JUMP', Severity.ERROR, 'a joint moved faster between two joint states than it can',
@@ -87,13 +93,13 @@ class FindingCode(str, Enum):
         'IMAGE_REFUSED', Severity.ERROR, 'frames cannot be used: size, encoding or content',
         'correct the camera in the cell file, or the camera')
     ASSUMED_RELEASED = (
-        'ASSUMED_RELEASED', Severity.NOTE, 'the emergency stop is not in the recording: taken as released',
+        'ASSUMED_RELEASED', Severity.NOTE, 'no emergency stop in the recording: taken as released',
         'record its topic to see what the supervisor would have made of it')
     ASSUMED_NO_FORCE = (
-        'ASSUMED_NO_FORCE', Severity.NOTE, 'a wrench sensor is not in the recording: taken as zero',
+        'ASSUMED_NO_FORCE', Severity.NOTE, 'a wrench sensor is not recorded: taken as zero',
         'record its topic: force limits were not judged')
     REFERENCE_MEASURED = (
-        'REFERENCE_MEASURED', Severity.NOTE, 'no commands in the recording: the measured motion stands for them',
+        'REFERENCE_MEASURED', Severity.NOTE, 'no commands are recorded: the measured motion is taken',
         'record the topic of the controller, too, if it is a trajectory')
 
 

@@ -1,0 +1,401 @@
+"""One recording and one policy: every message goes where the nodes would have taken it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+import struct
+
+import numpy as np
+from physical_ai_bridge.bags.reader import decode, RecordedMessage
+from physical_ai_bridge.contract.binding import Binding
+from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
+from physical_ai_bridge.contract.errors import WireError
+from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.contract.samples import ImageSample, JointSample, WrenchSample
+from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.evaluation.offline import topics as kinds
+from physical_ai_bridge.evaluation.offline.chunk_scores import ChunkScores, Predictions
+from physical_ai_bridge.evaluation.offline.episodes import Episodes
+from physical_ai_bridge.evaluation.offline.findings import FindingCode
+from physical_ai_bridge.evaluation.offline.health import FrameHealth, JointHealth, StreamHealth
+from physical_ai_bridge.evaluation.offline.ledger import Ledger
+from physical_ai_bridge.evaluation.offline.motion import MeasuredMotion, MotionTrack
+from physical_ai_bridge.evaluation.offline.policy_run import PolicyRun
+from physical_ai_bridge.evaluation.offline.replay_clock import ReplayClock
+from physical_ai_bridge.evaluation.offline.scores import EpisodeScore
+from physical_ai_bridge.evaluation.offline.shadow import Shadow
+from physical_ai_bridge.evaluation.offline.smoothness import ProposedMotion, recorded_motion
+from physical_ai_bridge.evaluation.offline.sums import Sums
+from physical_ai_bridge.evaluation.offline.topics import Input, Topics
+from physical_ai_bridge.policy.kinematics import TcpKinematics
+from physical_ai_bridge.policy.protocol import Policy
+from physical_ai_bridge.runtime import cdr
+from physical_ai_bridge.runtime.convert import trajectory_from_message
+from physical_ai_bridge.safety.robot_model import RobotModel
+from physical_ai_bridge.safety.sanitise import MAX_POINTS
+
+# In ticks: how often chunks are settled, joints compared, and a command made from measurements.
+_SETTLE, _COMPARE, _COMMAND = 10, 5, 2
+# Nobody ticks through a pause of hours: after this much of it the clock jumps.
+_LONGEST_PAUSE_NS = 5 * NS_PER_S
+_SHOWN_NS = seconds_to_ns(0.02)
+
+_FOUND = {
+    Reason.JOINTS_JUMPED: FindingCode.JOINT_JUMP,
+    Reason.JOINTS_STALE: FindingCode.STALE_SAMPLES,
+    Reason.WRENCH_STALE: FindingCode.STALE_SAMPLES,
+    Reason.FROM_THE_FUTURE: FindingCode.STALE_SAMPLES,
+    Reason.JOINTS_MISSING: FindingCode.ROBOT_DIFFERENT,
+}
+
+
+class Judge:
+    """
+    Judges one policy on one recording: ``take`` every message in order, then ``finish``.
+
+    ``policy`` is None where only what knows no policy can be judged. ``begin_ns`` is the ROS time
+    of the first message, by ``clock``.
+    """
+
+    def __init__(
+            self, binding: Binding, robot: RobotModel, topics: Topics, ledger: Ledger,
+            clock: ReplayClock, begin_ns: int, *, policy: Policy | None,
+            kinematics: TcpKinematics | None, executor: Executor, latency_s: float) -> None:
+        cell, manifest = binding.cell, binding.manifest
+        self._cell, self._topics, self._ledger = cell, topics, ledger
+        self._joints = cell.robot.joints
+        self._clock = clock
+        self.begin_ns = self._now_ns = begin_ns
+        self._tick_ns = seconds_to_ns(1.0 / cell.safety.tick_rate_hz)
+        self._next_tick_ns: int | None = None
+        self._ticks = 0
+        moved = topics.has(kinds.COMMAND) or topics.has(kinds.REFERENCE)
+        self.sums = Sums(
+            joints=self._joints, truth='commanded' if moved else 'measured',
+            predictions=Predictions.of(len(self._joints), manifest.action.horizon),
+            after_s=tuple(manifest.action.offset_s + row * manifest.action.period_s
+                          for row in range(manifest.action.horizon)))
+        self.measured = MotionTrack(len(self._joints))
+        self.commanded = MotionTrack(len(self._joints))
+        self.shadow = Shadow(cell, robot, self.sums.counts, self._on_judged)
+        self._policy = None if policy is None else PolicyRun(
+            binding, policy, kinematics, executor, seconds_to_ns(latency_s), self.sums)
+        self.chunks = ChunkScores(
+            manifest.action, self._joints, cell.sensors.cameras, robot, begin_ns,
+            self.sums.predictions)
+        self._proposed = ProposedMotion()
+        self.episodes = Episodes(begin_ns, told=topics.has(kinds.EPISODE))
+        self._motion = MeasuredMotion(cell)
+        self._command: Trajectory | None = None
+        self._commands_recorded = topics.has(kinds.COMMAND)
+        self._reference_recorded = topics.has(kinds.REFERENCE)
+        self.streams = {topic: StreamHealth(each, ledger, begin_ns)
+                        for topic, each in topics.inputs.items()}
+        joint_topic = cell.sensors.joint_states.topic
+        self._joint_health = JointHealth(self._joints, joint_topic, ledger)
+        self._frames: dict[str, ImageSample] = {}
+        self._frame_health: dict[str, FrameHealth] = {}
+        self._latest: np.ndarray | None = None
+        self._order: tuple[tuple[str, ...], list[int]] | None = None
+        self.forces: dict[str, list[tuple[int, float]]] = {
+            name: [] for name in cell.sensors.wrenches}
+        self._handlers = {topic: self._handler(each) for topic, each in topics.inputs.items()}
+
+    def _handler(self, source: Input) -> Callable[[Input, RecordedMessage, Instant], int | None]:
+        """Return what takes a kind of message and returns its stamp, None where it has none."""
+        kind, _, name = source.kind.partition('/')
+        if kind == 'image':
+            self._frame_health[name] = FrameHealth(source.topic, self._ledger)
+        return {
+            kinds.JOINTS: self._on_joints, 'wrench': self._on_wrench, 'image': self._on_image,
+            kinds.COMMAND: self._on_command, kinds.REFERENCE: self._on_reference,
+            kinds.STOP: self._on_stop, kinds.TASK: self._on_task,
+            kinds.GRIPPER_STATE: self._on_gripper, kinds.GRIPPER_COMMAND: self._on_gripper_command,
+            kinds.EPISODE: self._on_episode, kinds.PROPOSAL: self._on_proposal,
+            kinds.ROS_TIME: self._on_clock}[kind]
+
+    def run(self, messages: Iterable[RecordedMessage]) -> None:
+        """Take every message, and what is left at the end."""
+        for message in messages:
+            self.take(message)
+        self.finish()
+
+    def take(self, message: RecordedMessage) -> None:
+        """Take a message; those of topics that are no inputs only let time pass."""
+        now = self._clock.at(message.stamp_ns)
+        if self._next_tick_ns is None:
+            self._next_tick_ns = now.steady_ns + self._tick_ns
+            self.shadow.start(now)
+        self._advance(now)
+        self._now_ns = now.ros_ns
+        handler = self._handlers.get(message.topic)
+        if handler is None:
+            return
+        health = self.streams[message.topic]
+        try:
+            stamp_ns = handler(health.source, message, now)
+        except (WireError, KeyError, ValueError) as error:
+            self._ledger.add(FindingCode.UNDECODABLE, message.topic, str(error), self._at_s(now))
+            stamp_ns = None
+        health.take(now.ros_ns, stamp_ns)
+
+    def _at_s(self, now: Instant) -> float:
+        return (now.ros_ns - self.begin_ns) / NS_PER_S
+
+    def _advance(self, now: Instant) -> None:
+        """Let everything happen that was due before ``now``, in the order of time."""
+        behind_ns = now.steady_ns - self._next_tick_ns
+        if behind_ns > _LONGEST_PAUSE_NS:
+            self._next_tick_ns += (behind_ns - _LONGEST_PAUSE_NS) // self._tick_ns * self._tick_ns
+        shift_ns = now.ros_ns - now.steady_ns
+        while True:
+            ready_ns = None if self._policy is None else self._policy.ready_ns
+            if ready_ns is not None and ready_ns <= min(self._next_tick_ns, now.steady_ns):
+                self._deliver(Instant(ready_ns + shift_ns, ready_ns))
+            elif self._next_tick_ns <= now.steady_ns:
+                self._tick(Instant(self._next_tick_ns + shift_ns, self._next_tick_ns))
+                self._next_tick_ns += self._tick_ns
+            else:
+                return
+
+    def _tick(self, now: Instant) -> None:
+        core = self.shadow.core
+        if not self._topics.stop:
+            core.on_emergency_stop(False, now)
+        for sensor in self._topics.silent:
+            core.on_wrench(sensor, WrenchSample(now.ros_ns, np.zeros(3), np.zeros(3)), now)
+        self._ticks += 1
+        if not self._commands_recorded and self._ticks % _COMMAND == 0:
+            track = self.commanded if self._reference_recorded else self.measured
+            made = self._motion.command(track, now.ros_ns)
+            if made is not None:
+                self._execute(made, now)
+        elif self._command is not None:
+            self._follow(now)
+        self._decide(now)
+        if self._ticks % _SETTLE == 0:
+            self._settle(all_of_them=False)
+
+    def _follow(self, now: Instant) -> None:
+        """Note where the recorded commands have the robot, and whether it is there."""
+        where = self._command.at(now.ros_ns).position
+        self.commanded.add(now.ros_ns, where)
+        if self._latest is not None and self._ticks % _COMPARE == 0:
+            self._joint_health.compare(self._latest, where, self._at_s(now))
+
+    def _decide(self, now: Instant) -> None:
+        episode = self.episodes.now
+        if self.shadow.tick(now) is not None and episode is not None:
+            episode.stops += 1
+
+    def _on_judged(self, passed: bool) -> None:
+        """Take whether a proposal was passed unchanged."""
+        newest = self.episodes.all[-1] if self.episodes.all else None
+        if newest is not None:
+            newest.proposals += 1
+            newest.limited += not passed
+
+    def _deliver(self, now: Instant) -> None:
+        """Propose what was inferred, and have it judged."""
+        done = self._policy.deliver(now)
+        if done is None:
+            return
+        counts = self.episodes.counts(done.chunk.observation_ns)
+        jerk = self._proposed.add(done.proposal) if counts else None
+        if counts:
+            self.chunks.add(done.chunk, done.before, done.frames)
+            if jerk is not None:
+                self.episodes.now.jerks.append(jerk)
+        self.shadow.propose(done.proposal, now, counts=counts)
+
+    def _look(self, now: Instant) -> None:
+        if self._policy is None:
+            return
+        observed = self._policy.look(now, self._frames)
+        episode = self.episodes.now
+        if observed is None or episode is None:
+            return
+        if observed:
+            episode.observations += 1
+            return
+        episode.refused += 1
+        refusal = self._policy.refused
+        if refusal.reason is Reason.IMAGE_MALFORMED:
+            self._ledger.add(FindingCode.IMAGE_REFUSED, 'cameras', refusal.detail, self._at_s(now))
+
+    def _on_joints(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        sample = cdr.decode_joint_state(message.data)
+        self._joint_health.names(sample, self._at_s(now))
+        self._check_finite(source, now, sample.position, sample.velocity)
+        before, core = self.shadow.core.last_refusal, self.shadow.core
+        core.on_joint_state(sample, now)
+        position = self._in_order(sample)
+        if core.last_refusal is not before:
+            self._note(core.last_refusal, source, position, now)
+        elif position is not None:
+            self._latest = position
+            self.measured.add(sample.stamp_ns, position)
+        if self._policy is not None:
+            self._policy.loop.on_joint_state(sample, now)
+            self._look(now)
+        return sample.stamp_ns
+
+    def _in_order(self, sample: JointSample) -> np.ndarray | None:
+        """Return the cell's joints (N,), None where one is missing or not finite."""
+        if self._order is None or self._order[0] != sample.names:
+            if not set(self._joints) <= set(sample.names):
+                return None
+            self._order = sample.names, [sample.names.index(name) for name in self._joints]
+        if len(sample.position) != len(sample.names):
+            return None
+        position = sample.position[self._order[1]]
+        return position if np.isfinite(position).all() else None
+
+    def _check_finite(
+            self, source: Input, now: Instant, *values: np.ndarray | None) -> None:
+        for value in values:
+            if value is not None and not np.isfinite(value).all():
+                self._ledger.add(
+                    FindingCode.NOT_FINITE, source.topic,
+                    f'found {", ".join(map(str, value.tolist()))}', self._at_s(now))
+
+    def _note(self, refusal: Refusal, source: Input, position: np.ndarray | None,
+              now: Instant) -> None:
+        """Take what the supervisor refused."""
+        code = _FOUND.get(refusal.reason)
+        if code is None:
+            return
+        self._ledger.add(code, source.topic, refusal.detail, self._at_s(now))
+        if code is FindingCode.JOINT_JUMP and position is not None and self._latest is not None:
+            self._joint_health.jumped(self._latest, position, self._at_s(now))
+
+    def _on_wrench(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        sample = cdr.decode_wrench_stamped(message.data)
+        sensor = source.kind.partition('/')[2]
+        self._check_finite(source, now, sample.force, sample.torque)
+        forces = self.forces[sensor]
+        if not forces or sample.stamp_ns - forces[-1][0] >= _SHOWN_NS:
+            forces.append((sample.stamp_ns, float(np.linalg.norm(sample.force))))
+        before, core = self.shadow.core.last_refusal, self.shadow.core
+        if core.on_wrench(sensor, sample, now):
+            self._decide(now)
+        if core.last_refusal is not before:
+            self._note(core.last_refusal, source, None, now)
+        if self._policy is not None:
+            self._policy.loop.on_wrench(sensor, sample, now)
+            shaped = self._policy.loop.refresh(now)
+            if shaped is not None:
+                self.shadow.propose(shaped, now, counts=False)
+        return sample.stamp_ns
+
+    def _on_image(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        sample = cdr.SENSOR_DECODERS[source.type_name](message.data)
+        camera = source.kind.partition('/')[2]
+        self._frames[camera] = sample
+        self._frame_health[camera].take(sample, self._latest, now.ros_ns - self.begin_ns)
+        if self._policy is not None:
+            self._policy.loop.on_image(camera, sample, now)
+            self._look(now)
+        return sample.stamp_ns
+
+    def _on_command(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        command = trajectory_from_message(
+            cdr.decode_joint_trajectory(message.data, MAX_POINTS), self._joints)
+        self._execute(command, now)
+        return command.stamp_ns
+
+    def _execute(self, command: Trajectory, now: Instant) -> None:
+        self._command = command
+        self.shadow.core.on_command(command, now)
+        if self._policy is not None:
+            self._policy.loop.on_command(command, now)
+
+    def _on_reference(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        del now
+        decoder = (cdr.decode_joint_state if source.type_name.endswith('JointState')
+                   else cdr.decode_controller_state)
+        sample = decoder(message.data)
+        order = [sample.names.index(name) for name in self._joints]
+        if not self._commands_recorded:
+            self.commanded.add(sample.stamp_ns, np.asarray(sample.position)[order])
+        return sample.stamp_ns
+
+    def _on_stop(self, source: Input, message: RecordedMessage, now: Instant) -> None:
+        if self.shadow.core.on_emergency_stop(cdr.decode_bool(message.data), now):
+            self._decide(now)
+
+    def _on_task(self, source: Input, message: RecordedMessage, now: Instant) -> None:
+        if self._policy is not None:
+            self._policy.loop.set_task(cdr.decode_string(message.data))
+
+    def _on_gripper(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        sample = cdr.decode_joint_state(message.data)
+        self.shadow.core.on_gripper_state(sample, now)
+        if self._policy is not None:
+            self._policy.loop.on_joint_state(sample, now)
+        return sample.stamp_ns
+
+    def _on_gripper_command(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        command = trajectory_from_message(
+            cdr.decode_joint_trajectory(message.data, MAX_POINTS), (self._cell.gripper.joint,))
+        if self._policy is not None:
+            self._policy.loop.on_gripper_command(command, now)
+        return command.stamp_ns
+
+    def _on_episode(self, source: Input, message: RecordedMessage, now: Instant) -> None:
+        if self.episodes.on_status(decode(message)[0].values, now.ros_ns):
+            self._settle(all_of_them=True)
+            self.shadow.start(now)
+            if self._policy is not None:
+                self._policy.restart()
+
+    def _on_proposal(self, source: Input, message: RecordedMessage, now: Instant) -> int:
+        stamp_ns = cdr.decode_joint_trajectory(message.data, MAX_POINTS).stamp_ns
+        self.episodes.on_proposal(stamp_ns)
+        return stamp_ns
+
+    def _on_clock(self, source: Input, message: RecordedMessage, now: Instant) -> None:
+        if self._clock.shift_ns:
+            seconds, nanoseconds = struct.unpack_from('<iI', message.data, 4)
+            self._clock.follow(message.stamp_ns, seconds * NS_PER_S + nanoseconds)
+
+    @property
+    def truth(self) -> MotionTrack:
+        """The motion that predictions are compared with."""
+        return self.measured if self.sums.truth == 'measured' else self.commanded
+
+    def _settle(self, *, all_of_them: bool) -> None:
+        newest = self.episodes.all[-1] if self.episodes.all else None
+        until_ns = None if newest is None else newest.end_ns
+        self.chunks.settle(self.truth, until_ns, all_of_them=all_of_them)
+
+    def finish(self) -> None:
+        """Take what is left; nothing more may come."""
+        self._settle(all_of_them=True)
+        self.chunks.finish()
+        self.shadow.finish()
+        if self._policy is not None:
+            self._policy.finish()
+        self.sums.worst = list(self.chunks.worst())
+        self.sums.recorded_jerk, self.sums.recorded_rad = recorded_motion(self.measured)
+        self.sums.proposed_jerk, self.sums.proposed_rad = (
+            self._proposed.jerk, self._proposed.path_rad)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first message to the newest, on ROS time."""
+        return (self._now_ns - self.begin_ns) / NS_PER_S
+
+    def seconds(self, received_ns: int) -> float:
+        """Return when something was received, from the recording's begin."""
+        return (received_ns + self._clock.shift_ns - self.begin_ns) / NS_PER_S
+
+    def episode_scores(self) -> tuple[EpisodeScore, ...]:
+        """Return the scores of every episode."""
+        return self.episodes.scores(self.chunks.rows, self.begin_ns, self._now_ns)
+
+    @property
+    def inference_s(self) -> list[float]:
+        """How long each inference took here."""
+        return [] if self._policy is None else self._policy.inference_s

@@ -1,0 +1,122 @@
+"""The supervisor in shadow beside a recording, and what it would have made of the proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from physical_ai_bridge.contract.cell import Cell
+from physical_ai_bridge.contract.clock import Instant, NS_PER_S
+from physical_ai_bridge.contract.reasons import Refusal
+from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.evaluation.offline.sums import Counts
+from physical_ai_bridge.evaluation.offline.timeline import ModeSpan
+from physical_ai_bridge.runtime.convert import message_from_trajectory
+from physical_ai_bridge.safety.decision import Authority, Decision, Mode
+from physical_ai_bridge.safety.gripping import supervisor_of
+from physical_ai_bridge.safety.robot_model import RobotModel
+
+_STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
+_RUNNING = (Mode.READY, Mode.ACTIVE, Mode.LIMITING)
+_MOST_SPANS = 20_000
+
+
+class Shadow:
+    """
+    A supervisor with the authority ``shadow``, told everything that its node is told.
+
+    What would have been latched is noted, and reset as soon as its cause is gone, so that the rest
+    of the recording is judged, too. What happens is counted in ``counts``; ``on_judged`` is told
+    of each proposal whether it was passed unchanged, once it is no longer the newest.
+    """
+
+    def __init__(
+            self, cell: Cell, robot: RobotModel, counts: Counts,
+            on_judged: Callable[[bool], None]) -> None:
+        self.core = supervisor_of(cell, robot)
+        self.core.authorise(Authority.SHADOW)
+        self._counts, self._on_judged = counts, on_judged
+        self._last: Decision | None = None
+        self._begin_ns: int | None = None
+        self._newest_ns: int | None = None
+        self._newest_limited = False
+        self.spans: list[ModeSpan] = []
+        self.stopped_at: list[tuple[int, str]] = []
+
+    @property
+    def last(self) -> Decision | None:
+        """The newest decision."""
+        return self._last
+
+    def start(self, now: Instant) -> None:
+        """Activate, or begin anew."""
+        self._close_proposal()
+        self._keep_refusals()
+        if self._begin_ns is None:
+            self._begin_ns = now.ros_ns
+        self._take(self.core.activate(now))
+
+    def propose(self, proposal: Trajectory, now: Instant, *, counts: bool) -> None:
+        """Take a proposal; one that ``counts`` is of an inference rather than shaped anew."""
+        judged = self._last is not None and self._last.mode in _RUNNING
+        before = self.core.last_refusal
+        wants_tick = self.core.on_proposal(message_from_trajectory(proposal), now)
+        if counts and judged:
+            self._close_proposal()
+            self._newest_ns = proposal.stamp_ns
+            self._newest_limited = self.core.last_refusal is not before
+        if wants_tick:
+            self.tick(now)
+
+    def tick(self, now: Instant) -> Refusal | None:
+        """Decide; return the cause where that begins a stop."""
+        if self._last is not None and self._last.mode in (Mode.STOPPED, Mode.FAULT):
+            self.core.reset(now)
+        return self._take(self.core.tick(now))
+
+    def _take(self, decision: Decision) -> Refusal | None:
+        last, self._last = self._last, decision
+        mode, reason = decision.mode, str(decision.reason)
+        if last is not None:
+            lasted_ns = decision.now.ros_ns - last.now.ros_ns
+            if lasted_ns > 0:
+                self._counts.mode_ns[str(last.mode)] += lasted_ns
+                self._span(last, decision.now.ros_ns)
+        if mode is Mode.LIMITING:
+            if decision.proposal_stamp_ns == self._newest_ns:
+                self._newest_limited = True
+            if last is None or (last.mode, last.reason) != (mode, decision.reason):
+                self._counts.limited[reason] += 1
+        if mode in _STOPS and last is not None and last.mode not in _STOPS:
+            self._counts.stops[reason] += 1
+            self._newest_limited = True
+            self.stopped_at.append((decision.now.ros_ns, f'{reason}: {decision.detail}'))
+            return Refusal(decision.reason, decision.detail)
+        return None
+
+    def _span(self, of: Decision, end_ns: int) -> None:
+        start_s = (of.now.ros_ns - self._begin_ns) / NS_PER_S
+        end_s = (end_ns - self._begin_ns) / NS_PER_S
+        spans, mode, reason = self.spans, str(of.mode), str(of.reason)
+        if spans and (spans[-1].mode, spans[-1].reason) == (mode, reason):
+            last = spans[-1]
+            spans[-1] = ModeSpan(start_s=last.start_s, end_s=end_s, mode=mode, reason=reason,
+                                 detail=last.detail)
+        elif len(spans) < _MOST_SPANS:
+            spans.append(ModeSpan(
+                start_s=start_s, end_s=end_s, mode=mode, reason=reason, detail=of.detail))
+
+    def _close_proposal(self) -> None:
+        if self._newest_ns is not None:
+            self._counts.proposals += 1
+            self._counts.passed += not self._newest_limited
+            self._on_judged(not self._newest_limited)
+        self._newest_ns, self._newest_limited = None, False
+
+    def finish(self) -> None:
+        """Take what is left into the counts; nothing more may come."""
+        self._close_proposal()
+        self._keep_refusals()
+
+    def _keep_refusals(self) -> None:
+        self._counts.inputs_refused.update(
+            {str(reason): count for reason, count in self.core.refusals.items()})
