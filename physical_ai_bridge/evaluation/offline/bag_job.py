@@ -267,4 +267,3 @@ def _outcome(
         sums=judge.sums if runs else None, timeline=timeline,
         timing={'wall_s': time.perf_counter() - begun_s,
                 'inference_s': np.array(judge.inference_s), 'duration_s': judge.duration_s})
-

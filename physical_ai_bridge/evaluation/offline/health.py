@@ -175,14 +175,14 @@ class JointHealth:
             self._count = 0
 
     def _judge(self, distances: np.ndarray, at_s: float, how: str) -> None:
-        from scipy.optimize import linear_sum_assignment
-        named = float(np.trace(distances))
         if float(distances.diagonal().max()) < self._ASTRAY_RAD:
             return
-        _, best = linear_sum_assignment(distances)
-        fits = float(distances[np.arange(len(best)), best].sum())
-        swapped = [(self._joints[i], self._joints[j]) for i, j in enumerate(best) if i != j]
-        if swapped and fits < self._BETTER * named:
+        nearest = distances.argmin(axis=1)
+        if len(set(nearest.tolist())) < len(nearest):
+            return  # no other order of the joints
+        fits = float(distances.min(axis=1).sum())
+        swapped = [(self._joints[i], self._joints[j]) for i, j in enumerate(nearest) if i != j]
+        if swapped and fits < self._BETTER * float(np.trace(distances)):
             pairs = ', '.join(f'{one} stands as {other}' for one, other in swapped)
             self._ledger.add(
                 FindingCode.JOINTS_SWAPPED, self._topic, f'joints stand {how}: {pairs}', at_s)

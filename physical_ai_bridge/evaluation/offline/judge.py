@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 import struct
 
 import numpy as np
@@ -40,6 +41,8 @@ _SETTLE, _COMPARE, _COMMAND = 10, 5, 2
 # Nobody ticks through a pause of hours: after this much of it the clock jumps.
 _LONGEST_PAUSE_NS = 5 * NS_PER_S
 _SHOWN_NS = seconds_to_ns(0.02)
+# A cell reports a new episode within this, and puts the robot back no further from its begin.
+_TOLD_AFTER_NS, _PUT_BACK_NS = seconds_to_ns(1.0), seconds_to_ns(0.3)
 
 _FOUND = {
     Reason.JOINTS_JUMPED: FindingCode.JOINT_JUMP,
@@ -48,6 +51,15 @@ _FOUND = {
     Reason.FROM_THE_FUTURE: FindingCode.STALE_SAMPLES,
     Reason.JOINTS_MISSING: FindingCode.ROBOT_DIFFERENT,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Jump:
+    ros_ns: int
+    topic: str
+    detail: str
+    before: np.ndarray | None
+    after: np.ndarray | None
 
 
 class Judge:
@@ -97,6 +109,7 @@ class Judge:
         self._frames: dict[str, ImageSample] = {}
         self._frame_health: dict[str, FrameHealth] = {}
         self._latest: np.ndarray | None = None
+        self._jumps: list[_Jump] = []
         self._order: tuple[tuple[str, ...], list[int]] | None = None
         self.forces: dict[str, list[tuple[int, float]]] = {
             name: [] for name in cell.sensors.wrenches}
@@ -176,6 +189,7 @@ class Judge:
         self._decide(now)
         if self._ticks % _SETTLE == 0:
             self._settle(all_of_them=False)
+            self._tell_jumps(now.ros_ns - _TOLD_AFTER_NS)
 
     def _follow(self, now: Instant) -> None:
         """Note where the recorded commands have the robot, and whether it is there."""
@@ -266,9 +280,20 @@ class Judge:
         code = _FOUND.get(refusal.reason)
         if code is None:
             return
-        self._ledger.add(code, source.topic, refusal.detail, self._at_s(now))
-        if code is FindingCode.JOINT_JUMP and position is not None and self._latest is not None:
-            self._joint_health.jumped(self._latest, position, self._at_s(now))
+        if code is FindingCode.JOINT_JUMP:
+            self._jumps.append(_Jump(now.ros_ns, source.topic, refusal.detail, self._latest,
+                                     position))
+        else:
+            self._ledger.add(code, source.topic, refusal.detail, self._at_s(now))
+
+    def _tell_jumps(self, until_ns: int) -> None:
+        """Tell of jumps before ``until_ns`` that no new episode explains."""
+        while self._jumps and self._jumps[0].ros_ns < until_ns:
+            jump = self._jumps.pop(0)
+            at_s = (jump.ros_ns - self.begin_ns) / NS_PER_S
+            self._ledger.add(FindingCode.JOINT_JUMP, jump.topic, jump.detail, at_s)
+            if jump.before is not None and jump.after is not None:
+                self._joint_health.jumped(jump.before, jump.after, at_s)
 
     def _on_wrench(self, source: Input, message: RecordedMessage, now: Instant) -> int:
         sample = cdr.decode_wrench_stamped(message.data)
@@ -345,6 +370,10 @@ class Judge:
 
     def _on_episode(self, source: Input, message: RecordedMessage, now: Instant) -> None:
         if self.episodes.on_status(decode(message)[0].values, now.ros_ns):
+            # Between episodes a simulated robot is put back, which is a jump of its joints.
+            start_ns = self.episodes.all[-1].start_ns
+            self._jumps = [jump for jump in self._jumps
+                           if abs(jump.ros_ns - start_ns) > _PUT_BACK_NS]
             self._settle(all_of_them=True)
             self.shadow.start(now)
             if self._policy is not None:
@@ -372,6 +401,7 @@ class Judge:
 
     def finish(self) -> None:
         """Take what is left; nothing more may come."""
+        self._tell_jumps(self._now_ns + 1)
         self._settle(all_of_them=True)
         self.chunks.finish()
         self.shadow.finish()

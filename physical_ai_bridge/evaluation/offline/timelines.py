@@ -41,4 +41,3 @@ def _shown(track: MotionTrack, begin_ns: int) -> tuple[np.ndarray, np.ndarray]:
     stamps = track.stamps_ns
     keep = np.flatnonzero(np.diff(stamps // _SHOWN_NS, prepend=-1)) if len(stamps) else []
     return (stamps[keep] - begin_ns) / NS_PER_S, track.positions[keep]
-
