@@ -78,7 +78,7 @@ class FindingCode(str, Enum):
         'CLOCKS_APART', Severity.WARNING, 'the stamps and the recorder used clocks that are apart',
         'record with use_sim_time in simulation; synchronise the clocks on a real cell')
     JOINT_ORDER_CHANGED = (
-        'JOINT_ORDER_CHANGED', Severity.WARNING, 'joint states name their joints in changing orders',
+        'JOINT_ORDER_CHANGED', Severity.WARNING, 'the names of joint states change their order',
         'look at what else publishes joint states; joints are matched by name')
     JOINTS_SWAPPED = (
         'JOINTS_SWAPPED', Severity.ERROR, 'joints move as others should: their names look swapped',
@@ -99,7 +99,7 @@ class FindingCode(str, Enum):
         'ASSUMED_NO_FORCE', Severity.NOTE, 'a wrench sensor is not recorded: taken as zero',
         'record its topic: force limits were not judged')
     REFERENCE_MEASURED = (
-        'REFERENCE_MEASURED', Severity.NOTE, 'no commands are recorded: the measured motion is taken',
+        'REFERENCE_MEASURED', Severity.NOTE, 'no commands are recorded: the measured motion is used',
         'record the topic of the controller, too, if it is a trajectory')
 
 

@@ -16,7 +16,7 @@ from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.contract.samples import ImageSample, JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.evaluation.offline import topics as kinds
-from physical_ai_bridge.evaluation.offline.chunk_scores import ChunkScores, Predictions
+from physical_ai_bridge.evaluation.offline.chunk_scores import ChunkScores
 from physical_ai_bridge.evaluation.offline.episodes import Episodes
 from physical_ai_bridge.evaluation.offline.findings import FindingCode
 from physical_ai_bridge.evaluation.offline.health import FrameHealth, JointHealth, StreamHealth
@@ -83,11 +83,10 @@ class Judge:
         self._next_tick_ns: int | None = None
         self._ticks = 0
         moved = topics.has(kinds.COMMAND) or topics.has(kinds.REFERENCE)
-        self.sums = Sums(
-            joints=self._joints, truth='commanded' if moved else 'measured',
-            predictions=Predictions.of(len(self._joints), manifest.action.horizon),
-            after_s=tuple(manifest.action.offset_s + row * manifest.action.period_s
-                          for row in range(manifest.action.horizon)))
+        self.sums = Sums.empty(
+            self._joints, tuple(manifest.action.offset_s + row * manifest.action.period_s
+                                for row in range(manifest.action.horizon)),
+            'commanded' if moved else 'measured')
         self.measured = MotionTrack(len(self._joints))
         self.commanded = MotionTrack(len(self._joints))
         self.shadow = Shadow(cell, robot, self.sums.counts, self._on_judged)

@@ -25,7 +25,7 @@ class Ledger:
     def add(
             self, code: FindingCode, where: str, detail: str, at_s: float | None = None,
             size: float = 0.0) -> None:
-        """Take a finding; of several ``detail`` is that of the largest ``size``, else the first."""
+        """Take a finding; of several, that with the largest ``size`` tells its detail."""
         entry = self._entries.setdefault((code, where), _Entry(detail, size))
         if size > entry.size:
             entry.detail, entry.size = detail, size

@@ -50,6 +50,16 @@ class Pool:
         self.largest = max(self.largest, other.largest)
         self._bins += other._bins
 
+    def state(self) -> tuple[int, float, float, np.ndarray]:
+        """Return count, sum of squares, largest and the histogram, for ``restore``."""
+        return self.count, self.squares, self.largest, self._bins
+
+    def restore(self, count: int, squares: float, largest: float, bins: np.ndarray) -> None:
+        """Be as the pool was whose ``state`` this is."""
+        if bins.shape != self._bins.shape:
+            raise ValueError(f'a histogram of {bins.shape} bins is not of this version')
+        self.count, self.squares, self.largest, self._bins = count, squares, largest, bins
+
     def percentile(self, percent: float) -> float | None:
         """Return a percentile, None where there is nothing."""
         if not self.count:

@@ -76,6 +76,11 @@ class Sums:
     ages: dict[str, Pool] = field(default_factory=dict)
     sync: Pool = field(default_factory=Pool)
 
+    @classmethod
+    def empty(cls, joints: tuple[str, ...], after_s: tuple[float, ...], truth: str) -> Sums:
+        """Return the sums of nothing."""
+        return cls(joints, after_s, truth, Predictions.of(len(joints), len(after_s)))
+
     def merge(self, other: Sums) -> None:
         """Add another recording's."""
         if other.truth != self.truth:
