@@ -41,7 +41,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('a command that nobody was free to send',
          'if not self._possible or len(self._possible) > _MOST:', 'if False:'),
         ('a plan that can still arrive',
-         'if fit or stamp_ns < entry.published_ns + self._way_ns:', 'if fit:'),
+         'if fit or stamp_ns < entry.published_ns + self._way_ns:', 'if fit:',
+         f'{_ANCHOR[0]}::TestWhatIsFree::'
+         'test_one_that_parts_before_it_arrives_is_not_ruled_out_until_it_must_have'),
         ('where plans part when one between them is ruled out',
          'later[0].diverges_ns = min(later[0].diverges_ns, diverges_ns)', 'pass'),
         ('reports from before a plan was sent',

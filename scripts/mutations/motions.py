@@ -6,6 +6,8 @@ from mutations.table import Mutation, mutations
 
 _CANDIDATES, _BRAKING = ('safety/test_candidates.py',), ('safety/test_braking.py',)
 _RETIMING = ('safety/test_retiming.py',)
+_ANOTHER_RATE = (
+    f'{_CANDIDATES[0]}::test_a_path_that_meets_the_plan_at_another_rate_is_led_onto')
 
 MUTATIONS: tuple[Mutation, ...] = (
     *mutations(
@@ -36,11 +38,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('a proposal that does not go on from the plan',
          'return join if known or _same(motion.at(join), path.at(join)) else None',
          'return join'),
-        ('a plan that does not go on as its path any more', ' and join <= plan.tail_ns', ''),
+        ('a plan that does not go on as its path any more', ' and join <= plan.tail_ns', '',
+         f'{_CANDIDATES[0]}::test_a_plan_that_brakes_already_is_led_back_onto_its_path'),
         ('the position where plan and proposal meet',
          '(np.abs(a.position - b.position) <= _SAME_POSITION).all()', 'True'),
         ('the velocity where plan and proposal meet',
-         '(np.abs(a.velocity - b.velocity) <= _SAME_VELOCITY).all()', 'True'),
+         '(np.abs(a.velocity - b.velocity) <= _SAME_VELOCITY).all()', 'True', _ANOTHER_RATE),
+        ('the acceleration where plan and proposal meet',
+         '(np.abs(a.acceleration - b.acceleration) <= _SAME_ACCELERATION).all()', 'True',
+         _ANOTHER_RATE),
         ('the way of a command', 'earliest = max(now_ns + self.latency_ns, path.start_ns)',
          'earliest = max(now_ns, path.start_ns)'),
         ('the way of a stop',

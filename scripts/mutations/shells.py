@@ -24,7 +24,8 @@ MUTATIONS: tuple[Mutation, ...] = (
          'partial(decode_joint_trajectory, max_points=MAX_POINTS)', 'decode_joint_trajectory'),
         ('a proposal that does not decode',
          "refuse = self._core.refuse_proposal if kind == 'proposal' else self._core.refuse",
-         'refuse = self._core.refuse', 'safety/test_faults.py', 'runtime'),
+         'refuse = self._core.refuse', 'runtime/test_supervisor_inputs.py::'
+         'test_proposals_that_do_not_decode_speak_against_the_policy_other_messages_do_not'),
         ('a message that does not decode',
          '            refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)))\n',
          '            pass\n', 'safety/test_faults.py', 'runtime'),

@@ -51,7 +51,8 @@ MUTATIONS: tuple[Mutation, ...] = (
          'if False:'),
         ('its position that is not finite', 'if not np.isfinite(position):', 'if False:'),
         ('its old joint states', 'if abs(age_s) > self._cell', 'if False and self._cell'),
-        ('its widths', 'if any(len(row) not in (0, width) for row in rows):', 'if False:')),
+        ('its widths', 'if any(len(row) not in (0, width) for row in rows):', 'if False:',
+         f'{_GRIPPER[0]}::test_a_row_for_some_of_the_joints_alone_refuses_the_proposal')),
     *mutations(
         'safety/gripping.py', _GRIPPER,
         ('a refused gripper refuses the arm', '        if isinstance(path, Refusal):\n'

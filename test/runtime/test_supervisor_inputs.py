@@ -11,9 +11,11 @@ from physical_ai_bridge.contract.gripper import Gripper
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.runtime.setpoint_stream import SetpointTrouble
 from physical_ai_bridge.runtime.supervisor_inputs import SupervisorInputs
+from physical_ai_bridge.safety.decision import Mode
 from physical_ai_bridge.safety.gripping import supervisor_of
 from physical_ai_bridge.testing.contracts import example_cell
 from physical_ai_bridge.testing.robots import example_robot
+from physical_ai_bridge.testing.supervised import SupervisedRobot
 import pytest
 
 NOW = Instant(10**18, 10**12)
@@ -44,6 +46,22 @@ def test_trouble_of_a_stream_wants_a_tick_at_once(kind):
     inputs = SupervisorInputs(supervisor_of(cell, example_robot(cell)), cell)
     held = np.zeros(6 if kind == 'setpoints' else 1)
     assert inputs.take(kind, SetpointTrouble('late', held).payload(), NOW)
+
+
+@pytest.mark.parametrize(('kind', 'mode', 'reason'), [
+    ('proposal', Mode.STOPPING, Reason.PROPOSALS_BAD), ('joint_state', Mode.ACTIVE, Reason.OK)])
+def test_proposals_that_do_not_decode_speak_against_the_policy_other_messages_do_not(
+        kind, mode, reason):
+    robot = SupervisedRobot(example_cell())
+    robot.make_ready()
+    robot.move_to(np.full(6, 0.3), 30)
+    inputs = SupervisorInputs(robot.supervisor, robot.cell)
+    bad = robot.cell.safety.watchdogs.bad_proposals
+    for _ in range(bad):
+        assert not inputs.take(kind, b'', robot.clock.now)
+    assert robot.supervisor.refusals == {Reason.MESSAGE_MALFORMED: bad}
+    decision = robot.tick()
+    assert (decision.mode, decision.reason) == (mode, reason)
 
 
 @pytest.mark.parametrize('data', [b'', b'{}', b'[]', b'{"detail": "", "held": ["a"]}'])

@@ -292,6 +292,35 @@ def test_a_path_beside_the_plan_is_led_onto():
     assert passed.path.at(at_ns).position == pytest.approx(beside.at(at_ns).position, abs=1e-9)
 
 
+@pytest.mark.parametrize(('faster', 'harder'), [(1e-6, 0.0), (1e-4, 0.0), (0.0, 0.01), (0.0, 0.1)],
+                         ids=str)
+def test_a_path_that_meets_the_plan_at_another_rate_is_led_onto(faster, harder):
+    """By so many rad/s, or rad/s², where its position is the plan's."""
+    plan, path, now_ns = moving(goal=0.3)
+    since_s = (path.times_ns - (now_ns + LATENCY_NS - path.stamp_ns))[:, None] / 1e9
+    other = Trajectory(
+        path.stamp_ns, path.joint_names, path.times_ns,
+        path.positions + faster * since_s + harder * since_s ** 2 / 2,
+        path.velocities + faster + harder * since_s)
+    passed = Candidates(SIX).follow(plan, other, now_ns)
+    assert (passed.reason, passed.scale, passed.checks) == (Reason.JOINING, 1.0, 1)
+    assert_is_safe(passed, plan, now_ns, SIX)
+    at_ns = passed.joined_ns + 1_000_000
+    assert passed.path.at(at_ns).position == pytest.approx(other.at(at_ns).position, abs=1e-9)
+
+
+@pytest.mark.parametrize('late_ns', [1_000_000, 4_000_000, 30_000_000])
+def test_a_plan_that_brakes_already_is_led_back_onto_its_path(late_ns):
+    """The tick comes so late that the next command would go on amid the brake."""
+    plan, path, _ = moving(goal=0.1, ticks=8)
+    now_ns = plan.tail_ns + late_ns - LATENCY_NS
+    passed = Candidates(SIX).follow(plan, path, now_ns)
+    assert (passed.reason, passed.scale, passed.checks) == (Reason.JOINING, 1.0, 1)
+    assert_is_safe(passed, plan, now_ns, SIX)
+    at_ns = passed.joined_ns + 1_000_000
+    assert passed.path.at(at_ns).position == pytest.approx(path.at(at_ns).position, abs=1e-9)
+
+
 @dataclass
 class Refusing:
     """A check that refuses motions by their number, from 1, or by what they are."""

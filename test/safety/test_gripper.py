@@ -231,6 +231,25 @@ def test_a_proposal_whose_columns_cannot_be_told_apart_is_refused(robot, points)
     assert not robot.commands[1:]
 
 
+@pytest.mark.parametrize('field', ['accelerations', 'effort'])
+@pytest.mark.parametrize(('joints', 'values'), [
+    ((*range(6), JOINT), (0.0,) * 6), ((JOINT, *range(6)), (0.0,))],
+    ids=['of the arm alone', 'of the gripper alone'])
+def test_a_row_for_some_of_the_joints_alone_refuses_the_proposal(robot, field, joints, values):
+    """Either part would be as wide as it has to be, or have nothing there."""
+    message = robot.grip(np.full(6, 0.3), 0.01)
+    names = tuple(joint if joint == JOINT else robot.names[joint] for joint in joints)
+    order = [message.joint_names.index(name) for name in names]
+    points = [replace(point, positions=tuple(point.positions[at] for at in order),
+                      velocities=tuple(point.velocities[at] for at in order))
+              for point in message.points]
+    points[3] = replace(points[3], **{field: values})
+    robot.hand_in(replace(message, joint_names=names, points=tuple(points)))
+    robot.tick(5)
+    assert robot.decisions[-1].mode is Mode.READY
+    assert robot.supervisor.refusals == {Reason.PROPOSAL_WIDTHS: 1}
+
+
 def test_a_gripper_that_is_not_heard_of_stops_the_arm(robot):
     robot.work(0.3, 0.0, 20)
     robot.silent.add('gripper')
