@@ -68,6 +68,12 @@ EXTRAS = {
     'gpu': ['onnxruntime-gpu>=1.19,<2'],
     'sim': ['mujoco>=3.3,<5'],
     'report': ['plotly>=6,<8', 'pillow>=10.3,<14'],
+    # What judging recordings computes with; a report on a run needs none of it. 1.11 is what
+    # Ubuntu 24.04, and with it ROS Jazzy, has.
+    'evaluate': ['scipy>=1.11,<2'],
+    # Recordings on many machines. The range is wide because it must be the very ray of the
+    # cluster, which somebody else chose; tried with 2.60.
+    'ray': ['ray>=2.40,<3'],
     # Before torch 2.5 the exporter that we use was a preview.
     'distill': ['torch>=2.5,<3', 'onnx>=1.17,<2', 'onnxscript>=0.2,<1', 'safetensors>=0.4,<1'],
     'kilted': KILTED,

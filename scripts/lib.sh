@@ -7,8 +7,8 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ENVS="$ROOT/.env"
 TORCH_VERSION=2.13.0
-DEMO_EXTRAS=cpu,sim,report,kilted
-TEST_EXTRAS=cpu,sim,report,test,colcon
+DEMO_EXTRAS=cpu,sim,report,evaluate,kilted
+TEST_EXTRAS=cpu,sim,report,evaluate,test,colcon
 DISTILL_EXTRAS=cpu,sim,report,distill
 GL_PACKAGES=(libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri)
 

@@ -171,7 +171,7 @@ def module_of(verb: str) -> Any:
 # Which extra of this package brings a module that a verb may find missing.
 EXTRAS = {'onnxruntime': 'cpu', 'mujoco': 'sim', 'plotly': 'report', 'PIL': 'report',
           'torch': 'distill', 'safetensors': 'distill', 'onnx': 'distill',
-          'onnxscript': 'distill', 'rclpy': 'kilted'}
+          'onnxscript': 'distill', 'rclpy': 'kilted', 'scipy': 'evaluate', 'ray': 'ray'}
 
 
 def _lacking(error: ModuleNotFoundError) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed, ProcessPoolExecutor
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from typing import TypeVar
+
+from physical_ai_bridge.runtime.child_process import end_with_parent
 
 Job = TypeVar('Job')
 Result = TypeVar('Result')
@@ -33,7 +32,7 @@ def in_workers(
     # A GL context and ONNX Runtime's threads do not survive a fork.
     spawn = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(max_workers=min(workers, len(jobs)), mp_context=spawn,
-                             initializer=_end_with_parent) as pool:
+                             initializer=end_with_parent) as pool:
         futures = {pool.submit(run, job): place for place, job in enumerate(jobs)}
         try:
             for future in as_completed(futures):
@@ -43,15 +42,3 @@ def in_workers(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [done[place] for place in range(len(jobs))]
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent dies, however: a pool's workers would wait for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    if parent is not None:
-        threading.Thread(target=watch, name='parent watch', daemon=True).start()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.evaluation.offline.findings import Finding
@@ -20,6 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 
 SCHEMA = 1
 NAME = 'physical_ai_bridge.evaluation'
+
+Truth = Literal['commanded', 'measured']
+Status = Literal['evaluated', 'partly', 'failed']
+Verdict = Literal['better', 'worse', 'cannot tell']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,7 @@ class ActionError:
     slope of the line through the rmse of its rows.
     """
 
-    truth: str
+    truth: Truth
     rad: ErrorScore
     joints_rad: dict[str, ErrorScore]
     steps: tuple[StepError, ...]
@@ -201,7 +205,7 @@ class BagScores:
     """
 
     bag: str
-    status: str
+    status: Status
     failure: str
     storage: str
     distribution: str | None
@@ -228,7 +232,9 @@ class Interval:
     """
     A paired difference, the candidate less the baseline, and its 95 % confidence interval.
 
-    ``verdict`` is 'better', 'worse' or 'cannot tell' for the candidate; ``pairs`` counts episodes.
+    ``verdict`` is 'better', 'worse' or 'cannot tell' for the candidate; ``pairs`` counts episodes,
+    ``left_out`` those that have no value on one side or both. ``p_value`` is that of an exact or
+    drawn sign-flip test. ``low``, ``high`` and ``p_value`` are None where there are too few pairs.
     """
 
     pairs: int
@@ -237,7 +243,9 @@ class Interval:
     difference: float | None
     low: float | None
     high: float | None
-    verdict: str
+    verdict: Verdict
+    p_value: float | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,14 +254,19 @@ class Comparison:
 
     baseline: Judged
     quantities: dict[str, Interval]
-    verdict: str
+    verdict: Verdict
     resamples: int
     seed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateCheck:
-    """One threshold: ``found`` is None where the metric could not be measured, which fails."""
+    """
+    One threshold: ``detail`` says what was found, in words.
+
+    ``found`` is None where the metric could not be measured, which fails, and where it is no
+    number. Of the values of several recordings it is the worst one.
+    """
 
     metric: str
     condition: str
