@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib import resources
 import json
@@ -60,24 +60,34 @@ def write_filled(template: str, parts: Mapping[str, str], path: Path) -> None:
     partial.replace(path)
 
 
-def tile(label: str, value: str, sub: str = '', mood: str = '') -> str:
-    """Return a tile: a figure with its unit, large, and a line below; ``mood`` colours it."""
+def tile(label: str, value: str, sub: str = '', mood: str = '', *,
+         word: Callable[[str], str] = escape) -> str:
+    """
+    Return a tile: a figure with its unit, large, and a line below; ``mood`` colours it.
+
+    ``word`` makes HTML of the label.
+    """
     number, _, unit = value.partition(' ')
     unit = f'<small>{escape(unit)}</small>' if unit else ''
-    return (f'<div class="tile {mood}"><span class="label">{escape(label)}</span>'
+    return (f'<div class="tile {mood}"><span class="label">{word(label)}</span>'
             f'<span class="value">{escape(number)}{unit}</span>'
             f'<span class="sub">{escape(tight(sub))}</span></div>')
 
 
 def tight(text: str) -> str:
     """Keep a number and its unit on one line."""
-    return re.sub(r'(\d) (ms|s|N|%)(?=\W|$)', '\\1\u00a0\\2', text)
+    return re.sub(r'(\d) (ms|mm|rad|s|N|%)(?=\W|$)', '\\1\u00a0\\2', text)
 
 
-def table(head: Sequence[str], rows: Sequence[str]) -> str:
-    """Return a table of finished rows; a title that begins with a space is set left."""
+def table(head: Sequence[str], rows: Sequence[str], *,
+          word: Callable[[str], str] = escape) -> str:
+    """
+    Return a table of finished rows; a title that begins with a space is set left.
+
+    ``word`` makes HTML of a title.
+    """
     cells = ''.join(
-        f'<th scope="col"{_left(title)}>{escape(title.strip())}</th>' for title in head)
+        f'<th scope="col"{_left(title)}>{word(title.strip())}</th>' for title in head)
     return (f'<div class="scroll"><table><thead><tr>{cells}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>')
 
