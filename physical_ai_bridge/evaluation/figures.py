@@ -65,7 +65,9 @@ def _line(
         'y': packed(np.concatenate(y) if y else np.zeros(0)), **style}
 
 
-def _limit(y: float, text: str, colour: str = '--bad') -> tuple[dict[str, Any], dict[str, Any]]:
+def limit_line(
+        y: float, text: str, colour: str = '--bad',
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a dashed line across a plot, and the words on it."""
     line = {'type': 'line', 'xref': 'paper', 'x0': 0, 'x1': 1, 'y0': y, 'y1': y,
             'line': {'color': colour, 'width': 1.5, 'dash': 'dash'}}
@@ -131,7 +133,7 @@ def force(run: Run) -> Figure:
                 (limit.max_force_n, 'stop above', '--bad'),
                 (limit.slow_down_force_n, 'slow down above', '--warn')):
             if value is not None:
-                line, text_at = _limit(value, f'{text} {value:g} N', colour)
+                line, text_at = limit_line(value, f'{text} {value:g} N', colour)
                 shapes.append(line)
                 words.append(text_at)
     top = max([limit.max_force_n for limit in run.cell.safety.force_limits.values()], default=1.0)
@@ -157,7 +159,7 @@ def velocity(run: Run) -> Figure:
             run, stamps, 100.0 * reference[:, index] / limit[index], name=f'{joint}, commanded',
             legendgroup=joint, showlegend=False, visible=True, hoverinfo='skip',
             line={'color': colour, 'width': 1, 'dash': 'dot'}))
-    above, below = _limit(100.0, 'velocity limit'), _limit(-100.0, 'velocity limit')
+    above, below = limit_line(100.0, 'velocity limit'), limit_line(-100.0, 'velocity limit')
     return {'data': data, 'time': True, 'height': 360, 'layout': {
         'shapes': [above[0], below[0]], 'annotations': [above[1], below[1]],
         'xaxis': time_axis(run),
@@ -187,7 +189,7 @@ def position(run: Run) -> Figure:
             run, run.joints.stamps_ns, np.degrees(run.joints.position[:, index]), name=joint,
             line={'color': colour, 'width': 1.4},
             hovertemplate=f'%{{y:.1f}}° <span style="opacity:.6">({text})</span>'))
-        shapes += [_limit(bound, '', colour)[0] for bound in (low, high) if np.isfinite(bound)]
+        shapes += [limit_line(bound, '', colour)[0] for bound in (low, high) if np.isfinite(bound)]
     seen = np.degrees(run.joints.position[during(run, run.joints.stamps_ns)])
     low, high = (float(seen.min()), float(seen.max())) if len(seen) else (-180.0, 180.0)
     margin = max(5.0, 0.06 * (high - low))
@@ -208,7 +210,7 @@ def limit_use(metrics: dict[str, Any]) -> Figure:
         'y': [round(100.0 * metrics['limits']['joints'][joint][name], 2) for joint in joints],
         'marker': {'color': colour, 'line': {'width': 0}}, 'hovertemplate': '%{y:.1f} %',
     } for name, title, colour in names]
-    line, words = _limit(100.0, 'limit')
+    line, words = limit_line(100.0, 'limit')
     top = max([value for bar in data for value in bar['y']], default=0.0)
     return {'data': data, 'height': 340, 'layout': {
         'barmode': 'group', 'bargap': 0.28, 'bargroupgap': 0.08, 'shapes': [line],

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from importlib import resources
-import json
 from pathlib import Path
-import re
 from typing import Any
 
-from physical_ai_bridge.contract.errors import SetupError
-from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.evaluation import figures
-from physical_ai_bridge.evaluation.metrics import rounded
+from physical_ai_bridge.evaluation.markup import (
+    asset,
+    embedded,
+    meaning,
+    plotly_script,
+    table,
+    tile,
+    write_filled,
+)
 from physical_ai_bridge.evaluation.run import Run
-from physical_ai_bridge.evaluation.words import in_ms, in_newtons, in_percent, in_seconds
+from physical_ai_bridge.evaluation.words import in_hertz, in_ms, in_newtons, in_percent, in_seconds
 
 _MEDIA = {'.webm': 'video/webm', '.mp4': 'video/mp4', '.gif': 'image/gif', '.png': 'image/png'}
 
@@ -35,13 +38,12 @@ def write_report(
         When plotly is not installed.
 
     """
-    page = resources.files('physical_ai_bridge.evaluation') / 'page'
     tried = metrics['episodes']
     model = metrics['latency_ms']['model']
     parts = {
-        'css': (page / 'report.css').read_text('utf-8'),
-        'js': (page / 'report.js').read_text('utf-8'),
-        'plotly': _plotly(),
+        'css': asset('shared.css') + asset('report.css'),
+        'js': asset('shared.js') + asset('report.js'),
+        'plotly': plotly_script(),
         'title': escape(f'{run.cell.name}: {tried["succeeded"]} of {tried["count"]} episodes'),
         'heading': escape(_heading(metrics)),
         'meta': escape(' · '.join(_meta(run, made))),
@@ -59,33 +61,14 @@ def write_report(
         'streams': _streams(metrics),
         'diagnostics': _diagnostics(metrics),
         'footer': escape(' · '.join(f'{key}: {value}' for key, value in run.notes.items())),
-        'figures': _embedded({
+        'figures': embedded({
             'modes': figures.modes(run), 'force': figures.force(run),
             'velocity': figures.velocity(run), 'position': figures.position(run),
             'limit_use': figures.limit_use(metrics),
             'latency': figures.latency(run, model['p50']),
         }),
     }
-    template = (page / 'report.html').read_text('utf-8')
-    html = re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], template)
-    partial = path.with_name(f'.{path.name}.part')
-    partial.write_text(html, encoding='utf-8')
-    partial.replace(path)
-
-
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise SetupError(
-            'the report needs plotly; type: pip install "physical_ai_bridge[report]"') from error
-    return get_plotlyjs().replace('</script', r'<\/script')
-
-
-def _embedded(value: Any) -> str:
-    """Return JSON that can stand inside a script element."""
-    text = json.dumps(rounded(value), separators=(',', ':'), allow_nan=False)
-    return text.replace('<', r'\u003c')
+    write_filled(asset('report.html'), parts, path)
 
 
 def _heading(metrics: dict[str, Any]) -> str:
@@ -123,48 +106,35 @@ def _video(video: Path | None) -> str:
     return f'<figure><img src="{data}" alt="The simulated arm during the run"></figure>'
 
 
-def _tile(label: str, value: str, sub: str = '', mood: str = '') -> str:
-    number, _, unit = value.partition(' ')
-    unit = f'<small>{escape(unit)}</small>' if unit else ''
-    return (f'<div class="tile {mood}"><span class="label">{escape(label)}</span>'
-            f'<span class="value">{escape(number)}{unit}</span>'
-            f'<span class="sub">{escape(_tight(sub))}</span></div>')
-
-
-def _tight(text: str) -> str:
-    """Keep a number and its unit on one line."""
-    return re.sub(r'(\d) (ms|s|N|%)(?=\W|$)', '\\1\u00a0\\2', text)
-
-
 def _tiles(metrics: dict[str, Any]) -> list[str]:
     tried, latency = metrics['episodes'], metrics['latency_ms']['sensor_to_command']
     model, supervisor = metrics['latency_ms']['model'], metrics['supervisor']
     passing = supervisor['mode_share'].get('ACTIVE', 0.0)
     tiles = [
-        _tile('Success', in_percent(tried['success_rate'], 0),
-              f'{tried["succeeded"]} of {tried["count"]} episodes',
+        tile('Success', in_percent(tried['success_rate'], 0),
+             f'{tried["succeeded"]} of {tried["count"]} episodes',
               'good' if tried['count'] and tried['success_rate'] >= 0.8 else 'poor'),
-        _tile('Time to succeed', in_seconds(tried['duration_s']['p50']),
-              f'median; longest {in_seconds(tried["duration_s"]["max"])}'),
-        _tile('Sensor to command', in_ms(latency['p50']),
-              f'median; p99 {in_ms(latency["p99"])} over {latency["count"]} commands'),
-        _tile('The model alone', in_ms(model['p50']),
-              f'median of session.run; p99 {in_ms(model.get("p99"))}'),
-        _tile('Peak force', in_newtons(tried['peak_force_n']['max']),
-              f'largest of all; median episode {in_newtons(tried["peak_force_n"]["p50"])}'),
-        _tile('Interventions', str(supervisor['interventions']),
-              f'motion passed unchanged {in_percent(passing)} of the time'),
+        tile('Time to succeed', in_seconds(tried['duration_s']['p50']),
+             f'median; longest {in_seconds(tried["duration_s"]["max"])}'),
+        tile('Sensor to command', in_ms(latency['p50']),
+             f'median; p99 {in_ms(latency["p99"])} over {latency["count"]} commands'),
+        tile('The model alone', in_ms(model['p50']),
+             f'median of session.run; p99 {in_ms(model.get("p99"))}'),
+        tile('Peak force', in_newtons(tried['peak_force_n']['max']),
+             f'largest of all; median episode {in_newtons(tried["peak_force_n"]["p50"])}'),
+        tile('Interventions', str(supervisor['interventions']),
+             f'motion passed unchanged {in_percent(passing)} of the time'),
     ]
     worst = metrics['limits']['worst']
     dropped = sum(stream['dropped'] for stream in metrics['streams'].values())
     count = sum(stream['count'] for stream in metrics['streams'].values())
     return [
         *tiles,
-        _tile('Most of any limit', in_percent(worst['share']),
-              f'{worst["of"]}; up to 100 % is allowed',
+        tile('Most of any limit', in_percent(worst['share']),
+             f'{worst["of"]}; up to 100 % is allowed',
               'poor' if metrics['limits']['exceeded'] else 'good'),
-        _tile('Recorded', f'{count:,}'.replace(',', '\u202f') + ' messages',
-              f'{dropped} dropped by the recorder', '' if not dropped else 'poor'),
+        tile('Recorded', f'{count:,}'.replace(',', '\u202f') + ' messages',
+             f'{dropped} dropped by the recorder', '' if not dropped else 'poor'),
     ]
 
 
@@ -182,30 +152,15 @@ def _range(each: dict[str, Any]) -> str:
             f'data-to="{each["start_s"] + each["duration_s"]:.2f}"')
 
 
-def _table(head: list[str], rows: list[str]) -> str:
-    cells = ''.join(
-        f'<th scope="col"{_left(title)}>{escape(title.strip())}</th>' for title in head)
-    return (f'<div class="scroll"><table><thead><tr>{cells}</tr></thead>'
-            f'<tbody>{"".join(rows)}</tbody></table></div>')
-
-
-def _left(title: str) -> str:
-    return ' class="left"' if title.startswith(' ') else ''
-
-
-def _meaning(code: str) -> str:
-    return Reason(code).meaning if code in Reason.__members__ else ''
-
-
 def _interventions(metrics: dict[str, Any]) -> str:
     rows = [f'<tr><td><span class="dot" style="background:var(--mode-{row["mode"].lower()})">'
             f'</span>{escape(row["mode"])}</td><td class="left"><code>{escape(row["reason"])}'
-            f'</code></td><td class="wide">{escape(_meaning(row["reason"]))}</td>'
+            f'</code></td><td class="wide">{escape(meaning(row["reason"]))}</td>'
             f'<td>{row["count"]}</td></tr>'
             for row in metrics['supervisor']['by_reason']]
     if not rows:
         return '<p class="note">It never had to intervene.</p>'
-    return _table(['mode', ' reason', ' meaning', 'times'], rows)
+    return table(['mode', ' reason', ' meaning', 'times'], rows)
 
 
 def _episodes(metrics: dict[str, Any]) -> str:
@@ -219,21 +174,18 @@ def _episodes(metrics: dict[str, Any]) -> str:
             f'<td>{in_seconds(each["duration_s"])}</td>'
             f'<td>{in_newtons(each["peak_force_n"])}</td>'
             f'<td>{each["interventions"]}</td><td>{in_percent(each["limit_share"])}</td></tr>')
-    return _table(['episode', ' connector', 'seed', 'time', 'peak force', 'interventions',
-                   'most of any limit'], rows)
+    return table(['episode', ' connector', 'seed', 'time', 'peak force', 'interventions',
+                  'most of any limit'], rows)
 
 
 def _streams(metrics: dict[str, Any]) -> str:
-    def hertz(value: float | None) -> str:
-        return '–' if value is None else f'{value:.1f} Hz'
-
     rows = [f'<tr><td><code>{escape(topic)}</code></td><td class="left">{escape(row["type"])}</td>'
-            f'<td>{row["count"]}</td><td>{hertz(row["rate_hz"])}</td>'
-            f'<td>{hertz(row["wanted_rate_hz"])}</td><td>{in_percent(row["lost_share"])}</td>'
+            f'<td>{row["count"]}</td><td>{in_hertz(row["rate_hz"])}</td>'
+            f'<td>{in_hertz(row["wanted_rate_hz"])}</td><td>{in_percent(row["lost_share"])}</td>'
             f'<td>{in_seconds(row["longest_gap_s"])}</td><td>{row["dropped"]}</td></tr>'
             for topic, row in metrics['streams'].items()]
-    return _table(['topic', ' type', 'messages', 'rate', 'the cell file says', 'short of it',
-                   'longest gap', 'dropped here'], rows)
+    return table(['topic', ' type', 'messages', 'rate', 'the cell file says', 'short of it',
+                  'longest gap', 'dropped here'], rows)
 
 
 def _shares(metrics: dict[str, Any]) -> str:
@@ -246,7 +198,7 @@ def _shares(metrics: dict[str, Any]) -> str:
     rows = [f'<tr><td>{title}</td><td>{in_ms(figures_of[name]["p50"])}</td>'
             f'<td>{in_ms(figures_of[name]["p99"])}</td></tr>'
             for name, title in names if figures_of[name]['p50'] is not None]
-    return _table(['', 'p50', 'p99'], rows)
+    return table(['', 'p50', 'p99'], rows)
 
 
 def _diagnostics(metrics: dict[str, Any]) -> str:
@@ -254,5 +206,5 @@ def _diagnostics(metrics: dict[str, Any]) -> str:
     for name, values in metrics['diagnostics'].items():
         rows = [f'<tr><td>{escape(key)}</td><td class="wide"><code>{escape(value)}</code></td>'
                 '</tr>' for key, value in values.items() if value]
-        parts.append(f'<h2>{escape(name)}</h2>' + _table(['key', ' value'], rows))
+        parts.append(f'<h2>{escape(name)}</h2>' + table(['key', ' value'], rows))
     return ''.join(parts) or '<p class="note">Nothing.</p>'

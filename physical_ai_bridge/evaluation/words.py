@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NONE = '–'
 
 
@@ -23,6 +25,36 @@ def in_newtons(value: float | None) -> str:
 def in_percent(share: float | None, digits: int = 1) -> str:
     """Write a share in percent."""
     return NONE if share is None else f'{100.0 * share:.{digits}f} %'
+
+
+def in_rad(value: float | None) -> str:
+    """Write an angle in rad."""
+    return NONE if value is None else f'{value:.4f} rad'
+
+
+def in_degrees(rad: float | None) -> str:
+    """Write an angle, given in rad, in degrees."""
+    return NONE if rad is None else f'{math.degrees(rad):.2f}°'
+
+
+def in_mm(metres: float | None) -> str:
+    """Write a distance, given in m, in millimetres."""
+    return NONE if metres is None else f'{1e3 * metres:.1f} mm'
+
+
+def in_hertz(value: float | None) -> str:
+    """Write a rate."""
+    return NONE if value is None else f'{value:.1f} Hz'
+
+
+def plain(value: float | None) -> str:
+    """Write a number without a unit."""
+    return NONE if value is None else f'{value:.4g}'
+
+
+def counted(count: int, one: str, many: str = '') -> str:
+    """Write how many there are of something: '1 recording', '2 recordings'."""
+    return f'{count} {one if count == 1 else many or one + "s"}'
 
 
 def number(text: str | None) -> float | None:
