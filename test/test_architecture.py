@@ -18,6 +18,8 @@ LOADERS = {
     'physical_ai_bridge.contract.parsing',
     'physical_ai_bridge.contract.cell_file',
     'physical_ai_bridge.contract.bundle_file',
+    'physical_ai_bridge.contract.teacher_file',
+    'physical_ai_bridge.contract.yaml_file',
 }
 
 # Imports modules while everything that is neither the standard library's, nor ours, nor allowed is
