@@ -24,7 +24,8 @@ MOST_VALUES = 20_000
 _ARRAY = frozenset((b'__ndarray__', b'data', b'dtype', b'shape'))
 _SCALAR = frozenset((b'__npgeneric__', b'data', b'dtype'))
 # numpy's own parser of dtypes understands far more than dtype.str ever writes.
-_DTYPE = re.compile(r'[<>|=](?:b1|[iuf][0-9]{1,2}|[SU][0-9]{1,9}|[mM]8(?:\[[0-9A-Za-zμ/]{1,16}\])?)')
+_DTYPE = re.compile(
+    r'[<>|=](?:b1|[iuf][0-9]{1,2}|[SU][0-9]{1,9}|[mM]8(?:\[[0-9A-Za-zμ/]{1,16}\])?)')
 _MOST_DIMENSIONS = 32  # what numpy 1 has
 _LEAVES = (bool, int, float, str, bytes, np.ndarray, np.generic)
 
