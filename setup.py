@@ -66,6 +66,9 @@ EXTRAS = {
     # The ONNX Runtime: exactly one of the two, since both install the same module.
     'cpu': ['onnxruntime>=1.19,<2'],
     'gpu': ['onnxruntime-gpu>=1.19,<2'],
+    # Asks a teacher at an endpoint. 15 is the first that uses proxies, and can be told not to;
+    # that its threaded client follows no redirect was read in 15.
+    'teacher': ['websockets>=15,<16'],
     'sim': ['mujoco>=3.3,<5'],
     'report': ['plotly>=6,<8', 'pillow>=10.3,<14'],
     # What judging recordings computes with; a report on a run needs none of it. 1.11 is what
@@ -85,6 +88,7 @@ EXTRAS = {
         'pytest-xdist>=3.5,<4',  # the tests of the core on all cores
         'hypothesis>=6.100,<7',
         'onnx>=1.17,<2',  # builds the small models that tests run
+        'websockets>=15,<16',  # serves the fake teacher that tests ask
     ],
     # Public URDFs with their meshes, 130 MB: the tests that want them are skipped without.
     'descriptions': ['example-robot-data>=6,<7'],

@@ -119,7 +119,12 @@ class BundleFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One bundle. ``contract.bundle_file.load_bundle`` reads and verifies it."""
+    """
+    One policy: what it sees and what it returns.
+
+    A bundle's lists its files, and ``contract.bundle_file.load_bundle`` reads and verifies it;
+    that of a teacher behind an endpoint lists none.
+    """
 
     schema: Literal[1]
     name: Annotated[str, Text('a short name for this policy')]
@@ -143,8 +148,6 @@ class Manifest:
         if self.gripper is not None and self.gripper.joint in self.joints:
             extra.append(('gripper.joint', f'found {self.gripper.joint}, which joints has, too',
                           'write it in one of the two places'))
-        if 'model.onnx' not in self.files:
-            extra.append(('files.model.onnx', 'missing', 'write its sha256 and bytes'))
         guard = self.shaping.contact_guard
         if guard is not None and guard.sensor not in self.observation.wrenches:
             extra.append(('shaping.contact_guard.sensor', f'found {guard.sensor!r}',

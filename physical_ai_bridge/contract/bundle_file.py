@@ -16,6 +16,7 @@ from physical_ai_bridge.contract.errors import BundleError, Problem
 from physical_ai_bridge.contract.parsing import parse, too_large
 
 MANIFEST = 'manifest.json'
+MODEL = 'model.onnx'
 # A signature covers the manifest, so the manifest cannot hold the signature's hash.
 UNLISTED = (MANIFEST, 'model.sig')
 _AGAIN = 'copy the bundle again, or export it again'
@@ -33,7 +34,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     """
     folder = Path(folder)
     raw, digest = _read(folder / MANIFEST)
-    manifest, problems = parse(Manifest, raw, folder / MANIFEST)
+    manifest, problems = _parse(raw, folder / MANIFEST)
     problems += _file_problems(folder, raw)
     if manifest is None or problems:
         raise BundleError(problems)
@@ -51,8 +52,8 @@ def load_manifest(folder: str | Path) -> Manifest:
 
     """
     path = Path(folder) / MANIFEST
-    manifest, problems = parse(Manifest, _read(path)[0], path)
-    if manifest is None:
+    manifest, problems = _parse(_read(path)[0], path)
+    if manifest is None or problems:
         raise BundleError(problems)
     return manifest
 
@@ -91,6 +92,16 @@ def write_manifest(folder: str | Path, manifest: Manifest) -> Bundle:
         os.fsync(file.fileno())
     temporary.replace(path)
     return Bundle(folder, manifest, digest_of(path))
+
+
+def _parse(raw: Any, path: Path) -> tuple[Manifest | None, list[Problem]]:
+    """Return the manifest of a bundle, which has a model, or everything that is wrong with it."""
+    manifest, problems = parse(Manifest, raw, path)
+    files = raw.get('files') if isinstance(raw, dict) else None
+    if isinstance(files, dict) and MODEL not in files:
+        problems.append(Problem(
+            str(path), f'files.{MODEL}', 'missing', 'write its sha256 and bytes'))
+    return manifest, problems
 
 
 def _sorted(value: Any) -> Any:

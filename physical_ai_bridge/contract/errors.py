@@ -7,8 +7,10 @@ The exceptions of this package.
     ├── ContractError              a file that a person wrote or copied is wrong
     │   ├── CellError              the cell file
     │   ├── BundleError            the bundle: manifest, model, hashes
+    │   ├── TeacherError           the teacher file, or a teacher's address
     │   └── BindingError           cell and bundle are fine, but not for each other
     ├── WireError                  a message's bytes are not what its type says
+    ├── EndpointError              a teacher's server cannot be reached, or cannot be used
     ├── ProviderError              the execution provider asked for is not to be had
     └── SetupError                 something on this machine is missing (a library, GL, ROS)
 """
@@ -57,12 +59,20 @@ class BundleError(ContractError):
     """The bundle cannot be used."""
 
 
+class TeacherError(ContractError):
+    """The teacher file, or a teacher's address, cannot be used."""
+
+
 class BindingError(ContractError):
     """The bundle does not fit the cell."""
 
 
 class WireError(BridgeError):
     """The bytes of a message do not decode as its type."""
+
+
+class EndpointError(BridgeError):
+    """A teacher's server cannot be reached, refuses, or is not what it was: asking on is vain."""
 
 
 class ProviderError(BridgeError):

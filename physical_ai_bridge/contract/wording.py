@@ -102,6 +102,8 @@ def wanted(annotation: Any, found: Any = None) -> str:
 
 
 def _list_of(parts: tuple[Any, ...], rule: Quantity | Text | None) -> str:
+    if parts[-1] is Ellipsis and isinstance(rule, Quantity):
+        return f'a list, each {wanted(parts[0]).removeprefix("write ")}'
     if parts[-1] is Ellipsis:
         return f'a list: {rule.wanted if isinstance(rule, Text) else "texts"}'
     return f'a list of {len(parts)}' + (

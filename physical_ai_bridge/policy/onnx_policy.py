@@ -20,6 +20,7 @@ from physical_ai_bridge.contract.bundle import (
 from physical_ai_bridge.contract.errors import BundleError, ProviderError
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.policy.errors import InferenceError
+from physical_ai_bridge.policy.inputs import check_inputs
 from physical_ai_bridge.policy.onnx_session import (
     BoundRun,
     check_model_file,
@@ -175,7 +176,8 @@ class OnnxPolicy:
             If the model fails, returns something that is not finite, or misses the deadline.
 
         """
-        self._check_inputs(inputs)
+        # A bound buffer would not notice.
+        check_inputs(inputs, self._inputs)
         begun_ns = time.perf_counter_ns()
         try:
             actions = self._run(inputs)
@@ -195,18 +197,3 @@ class OnnxPolicy:
                 Reason.DEADLINE_MISSED, f'the inference took {taken_s * 1e3:.1f} ms, '
                 f'deadline_s is {self._deadline_s:g}')
         return actions
-
-    def _check_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Refuse inputs that are not the manifest's; a bound buffer would not notice."""
-        for name, tensor in self._inputs.items():
-            array = inputs.get(name)
-            if array is None:
-                raise InferenceError(Reason.INFERENCE_FAILED, f'the input {name} is missing')
-            if array.shape != tensor.shape or array.dtype != tensor.dtype:
-                raise InferenceError(
-                    Reason.INFERENCE_FAILED, f'the input {name} is {array.dtype} '
-                    f'{list(array.shape)}, the manifest says {tensor}')
-        if len(inputs) != len(self._inputs):
-            extra = ', '.join(name for name in inputs if name not in self._inputs)
-            raise InferenceError(
-                Reason.INFERENCE_FAILED, f'the manifest knows no input {extra}')
