@@ -93,6 +93,11 @@ class SupervisorReplay:
         # What it raised: the entry that follows may say that it did so then, too.
         self._caught = _Caught()
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the last entry raised, None where it went well."""
+        return self._caught.error
+
     def step(self, entry: JournalEntry) -> Replayed | None:
         """
         Do an entry; None where the supervisor raises an error, which only the next can explain.
