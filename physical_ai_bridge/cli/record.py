@@ -16,7 +16,13 @@ from physical_ai_bridge.cli.output import Output
 from physical_ai_bridge.contract.bundle_file import load_bundle
 from physical_ai_bridge.contract.cell_file import cell_digest, load_cell
 from physical_ai_bridge.contract.errors import SetupError
-from physical_ai_bridge.contract.names import into_namespace, remappings
+from physical_ai_bridge.contract.names import (
+    into_namespace,
+    POLICY_TASK,
+    POLICY_TRACE,
+    remappings,
+    SUPERVISOR_TRACE,
+)
 
 if TYPE_CHECKING:
     from physical_ai_bridge.bags.writer import RecordingSummary
@@ -78,7 +84,8 @@ def _ros_arguments(cell: Cell, namespace: str) -> list[str]:
     if namespace.strip('/') == '':
         return []
     moved = [*remappings(cell, namespace),
-             *((name, into_namespace(name, namespace)) for name in (SUPERVISOR_STATE, EPISODE))]
+             *((name, into_namespace(name, namespace)) for name in (
+                 SUPERVISOR_STATE, EPISODE, SUPERVISOR_TRACE, POLICY_TRACE, POLICY_TASK))]
     rules = [f'{name}:={full}' for name, full in (('__ns', f'/{namespace.strip("/")}'), *moved)]
     return ['--ros-args', *(word for rule in rules for word in ('-r', rule))]
 

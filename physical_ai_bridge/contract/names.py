@@ -12,6 +12,10 @@ CLOCK = '/clock'
 PROPOSALS = '/proposed_trajectory'
 DIAGNOSTICS = '/diagnostics'
 ROBOT_DESCRIPTION = '/robot_description'
+# What ~/trace and ~/task are where nothing is remapped.
+SUPERVISOR_TRACE = '/safety_supervisor/trace'
+POLICY_TRACE = '/policy_node/trace'
+POLICY_TASK = '/policy_node/task'
 
 
 def topics_of(cell: Cell) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ class Incidents:
         """Start anew; call it before the supervisor is told anything of its activation."""
         self._authority = str(authority)
         if self._store is not None:
-            state = self._state(core)
+            state = self.state(core)
             if state is not None:
                 self._recorder.begin(now, state)
 
@@ -114,22 +114,24 @@ class Incidents:
         if self._store is not None:
             self._recorder.decided(decision)
 
-    def after_tick(self, core: Supervisor, now: Instant) -> None:
-        """Do what may take time, while the next tick is furthest."""
+    def after_tick(self, core: Supervisor, now: Instant) -> bytes | None:
+        """Do what may take time, while the next tick is furthest; return a state it made."""
         if self._store is None:
-            return
+            return None
         self._hand_over(self._recorder.due(now))
-        if self._recorder.snapshot_due(now):
-            state = self._state(core)
-            if state is not None:
-                self._recorder.keep_snapshot(now, state)
+        if not self._recorder.snapshot_due(now):
+            return None
+        state = self.state(core)
+        if state is not None:
+            self._recorder.keep_snapshot(now, state)
+        return state
 
     def fault(self, error: BaseException, tick: Instant, now: Instant) -> None:
         """Take note of the error that ends the node; ``tick`` is when the last tick began."""
-        if self._store is None:
-            return
         if _of_the_core(error):
             self.append(FAULT, tick, repr(error).encode())
+        if self._store is None:
+            return
         self._recorder.happened(Decision(now, Mode.FAULT, Reason.INTERNAL_ERROR, repr(error)))
 
     def end(self) -> None:
@@ -166,7 +168,8 @@ class Incidents:
     def _problem(self) -> str:
         return self._stateless or ('' if self._store is None else self._store.problem)
 
-    def _state(self, core: Supervisor) -> bytes | None:
+    def state(self, core: Supervisor) -> bytes | None:
+        """Return the supervisor's state, packed, or None where that cannot be had."""
         try:
             return msgpack.packb(snapshot(core))
         except SnapshotError as error:

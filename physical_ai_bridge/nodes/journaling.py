@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.errors import BridgeError
-from physical_ai_bridge.contract.reasons import Refusal
-from physical_ai_bridge.contract.trajectory import Trajectory
-from physical_ai_bridge.observation.builder import Observation
-from physical_ai_bridge.runtime.decision_bytes import outcome_bytes
 from physical_ai_bridge.runtime.journal import JournalWriter
 
 
@@ -70,24 +64,3 @@ def open_journal(path: str) -> Journal:
     except OSError as error:
         raise BridgeError(f'parameter journal: found {path!r}: {error.strerror}; write the path '
                           'of a file in a folder that can be written') from error
-
-
-def observation_payload(outcome: Observation | Refusal) -> bytes:
-    """Return an observation as its stamp and the sha256 of its inputs, a refusal as it is."""
-    if isinstance(outcome, Refusal):
-        return proposal_payload(outcome)
-    digest = sha256()
-    for name in sorted(outcome.inputs):
-        array = np.ascontiguousarray(outcome.inputs[name])
-        digest.update(f'{name} {array.dtype} {array.shape}'.encode())
-        digest.update(array.tobytes())
-    if outcome.anchor is not None:
-        digest.update(outcome.anchor.tobytes())
-    return outcome_bytes({'stamp_ns': outcome.stamp_ns, 'inputs': digest.hexdigest()}, None)
-
-
-def proposal_payload(outcome: Trajectory | Refusal | None) -> bytes:
-    """Return what the policy loop answered as bytes, in the same form."""
-    if isinstance(outcome, Refusal):
-        return outcome_bytes({'reason': str(outcome.reason), 'detail': outcome.detail}, None)
-    return outcome_bytes({}, outcome)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 import sys
@@ -14,43 +13,36 @@ from geometry_msgs.msg import WrenchStamped
 from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle_file import load_bundle, MANIFEST
 from physical_ai_bridge.contract.clock import Instant
-from physical_ai_bridge.contract.errors import WireError
-from physical_ai_bridge.contract.reasons import Reason, Refusal
-from physical_ai_bridge.contract.samples import JointSample, WrenchSample
+from physical_ai_bridge.contract.reasons import Refusal
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.clock import NodeClock
 from physical_ai_bridge.nodes.conversions import diagnostic_array, refusal_values, status
 from physical_ai_bridge.nodes.executor import run
-from physical_ai_bridge.nodes.journaling import (
-    NoJournal,
-    observation_payload,
-    open_journal,
-    proposal_payload,
-)
+from physical_ai_bridge.nodes.journaling import NoJournal, open_journal
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.policy_report import PolicyReport
 from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.threads import NodeThread
+from physical_ai_bridge.nodes.tracing import head_of, PERIOD_S, Trace
 from physical_ai_bridge.observation.builder import Observation
 from physical_ai_bridge.policy.actions import kinematics_for
 from physical_ai_bridge.policy.errors import InferenceError
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
 from physical_ai_bridge.policy.providers import DEFAULT_PROVIDERS
-from physical_ai_bridge.runtime.cdr import (
-    decode_compressed_image,
-    decode_image,
-    decode_joint_state,
-    decode_joint_trajectory,
-    decode_string,
-    decode_wrench_stamped,
-    encode_joint_trajectory,
+from physical_ai_bridge.runtime.cdr import encode_joint_trajectory
+from physical_ai_bridge.runtime.decision_bytes import observation_payload, proposal_payload
+from physical_ai_bridge.runtime.policy_inputs import (
+    EXECUTED,
+    policy_topics,
+    PolicyInputs,
+    Taken,
+    TASK,
 )
-from physical_ai_bridge.runtime.convert import trajectory_from_message
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
-from physical_ai_bridge.safety.sanitise import MAX_POINTS
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
@@ -111,52 +103,33 @@ class PolicyNode(ManagedNode):
             engine_cache=settings.text('engine_cache') or None)
         for warning in self._policy.warnings:
             self.get_logger().warning(warning)
-        self._journal = open_journal(settings.text('journal'))
+        self._journal = self._trace = Trace(
+            self, head_of(self.get_fully_qualified_name(), loaded.digest, bundle.digest,
+                          self._policy.provider),
+            policy_topics(self._binding), open_journal(settings.text('journal')))
         self._loop = PolicyLoop(self._binding, kinematics_for(
             self._binding, partial(robot_description, self, loaded)))
+        self._inputs = PolicyInputs(self._loop, self._binding)
         self._make_topics()
         self.get_logger().info(
             f'{bundle.manifest.name} runs on {self._policy.provider}, bundle {bundle.digest[:12]}')
 
     def _make_topics(self) -> None:
-        sensors, loop = self._cell.sensors, self._loop
-        spec = self._binding.manifest.observation
-        self._cameras = {name: sensors.cameras[name] for name in spec.images}
-        wrenches = {name: sensors.wrenches[name] for name in sensors.wrenches
-                    if name in spec.wrenches}
-        gripper = self._cell.gripper if self._binding.manifest.gripper else None
-        self._streams = ['joint_state', *(f'wrench/{name}' for name in wrenches),
-                         *(f'image/{name}' for name in self._cameras), 'command',
-                         *([] if gripper is None else ['gripper_state', 'gripper_command'])]
+        topics = policy_topics(self._binding)
+        self._streams = [*topics]
+        self._cameras = {name: self._cell.sensors.cameras[name]
+                         for name in self._binding.manifest.observation.images}
         self._report = self._new_report()
         self._proposal_publisher = self.make_publisher(
             JointTrajectory, '/proposed_trajectory', qos.command(depth=1))
         self._diagnostics_publisher = self.make_publisher(
             DiagnosticArray, '/diagnostics', qos.diagnostics())
-        self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(),
-                     'joint_state', decode_joint_state, self._on_joint_state)
-        for name, wrench in wrenches.items():
-            self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}',
-                         decode_wrench_stamped, partial(self._on_wrench, name))
-        for name, camera in self._cameras.items():
-            compressed = camera.type.endswith('CompressedImage')
-            self._listen(CompressedImage if compressed else Image, camera.topic,
-                         qos.newest_frame(), f'image/{name}',
-                         decode_compressed_image if compressed else decode_image,
-                         partial(self._on_image, name))
-        self._listen(JointTrajectory, self._cell.controller.plan_topic,
-                     qos.command(_COMMAND_DEPTH), 'command',
-                     partial(self._decode_command, self._cell.robot.joints), loop.on_command)
-        if gripper is not None:
-            self._listen(JointTrajectory, gripper.plan_topic, qos.command(_COMMAND_DEPTH),
-                         'gripper_command', partial(self._decode_command, (gripper.joint,)),
-                         loop.on_gripper_command)
-        if gripper is not None and gripper.state_topic is not None:
-            self._listen(JointState, gripper.state_topic, qos.sensor_stream(), 'gripper_state',
-                         decode_joint_state, self._on_joint_state)
-        self._take_task = partial(self._take, 'task', decode_string, self._on_task)
-        self.make_subscription(String, '~/task', self._take_task, qos.latched())
+        for kind, topic in topics.items():
+            message, profile = self._transport(kind)
+            self.make_subscription(message, topic, partial(self._take, kind), profile)
+        self.make_subscription(String, '~/task', partial(self._take, TASK), qos.latched())
         self.make_timer(1.0, self._tell, self._node_clock.steady)
+        self.make_timer(PERIOD_S, self._publish_trace, self._node_clock.steady)
 
     def _new_report(self) -> PolicyReport:
         # A topic that is remapped is counted, and told to people, by the name that it has then.
@@ -164,24 +137,27 @@ class PolicyNode(ManagedNode):
             {name: replace(camera, topic=self.resolve_topic_name(camera.topic))
              for name, camera in self._cameras.items()}, self._streams)
 
-    def _listen(
-            self, message: type, topic: str, profile: Any, kind: str,
-            decode: Callable[[bytes], Any], feed: Callable[[Any, Instant], None]) -> None:
-        self.make_subscription(message, topic, partial(self._take, kind, decode, feed), profile)
-
-    def _decode_command(self, joints: tuple[str, ...], data: bytes) -> Trajectory:
-        return trajectory_from_message(decode_joint_trajectory(data, MAX_POINTS), joints)
+    def _transport(self, kind: str) -> tuple[type, QoSProfile]:
+        """Return the type of a kind's messages, and how they come."""
+        name, _, sensor = kind.partition('/')
+        if name == 'image':
+            compressed = self._cameras[sensor].type.endswith('CompressedImage')
+            return CompressedImage if compressed else Image, qos.newest_frame()
+        if kind in EXECUTED:
+            return JointTrajectory, qos.command(_COMMAND_DEPTH)
+        return WrenchStamped if name == 'wrench' else JointState, qos.sensor_stream()
 
     def activate(self) -> None:
         """Begin to observe and propose."""
         with self._changed:
             now = self._node_clock.now()
             self._loop.reset()
+            self._trace.begin(now, self._inputs.carried)
             self._journal.append('activate', now)
             self._report = self._new_report()
             self._stopping = False
         if self._task is not None:
-            self._take_task(self._task)
+            self._take(TASK, self._task)
         self._worker = NodeThread(self, 'inference', self._work)
         self._worker.start()
 
@@ -194,6 +170,7 @@ class PolicyNode(ManagedNode):
             self._stopping = True
             settled = self._loop.settle(now)
             self._send('settle', settled, now)
+            self._trace.flush()
             self._changed.notify_all()
         self._worker.join()
         self._worker = None
@@ -205,53 +182,41 @@ class PolicyNode(ManagedNode):
         self._journal.close()
         self._journal = NoJournal()
 
-    def _take(
-            self, kind: str, decode: Callable[[bytes], Any],
-            feed: Callable[[Any, Instant], None], data: bytes) -> None:
-        """Decode an input and hand it to the loop."""
+    def _take(self, kind: str, data: bytes) -> None:
+        """Hand an input to the loop, and do what it leads to."""
         with self._changed:
-            if kind == 'task':
+            if kind == TASK:
                 # It is latched: it counts from the next activation on, too.
                 self._task = data
             # What is being executed is known from before, so that the first proposal joins it.
-            if self._stopping and kind not in ('command', 'gripper_command'):
+            if self._stopping and kind not in EXECUTED:
                 return
             now = self._node_clock.now()
             self._journal.append(kind, now, data)
-            try:
-                value = decode(data)
-            except WireError as error:
-                self._loop.refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)))
+            taken = self._inputs.take(kind, data, now)
+            if taken is None:
                 return
-            if kind in self._streams:
-                self._report.on_input(kind, now)
-            feed(value, now)
+            if kind == TASK:
+                self._tell_task(taken)
+                return
+            self._report.on_input(kind, now)
+            if kind.startswith('image/'):
+                self._report.on_frame(kind.partition('/')[2], now)
+            if taken.proposal is not None:
+                self._send('refresh', taken.proposal, now)
+            if self._loop.due(now):
+                self._changed.notify_all()
 
-    def _on_joint_state(self, sample: JointSample, now: Instant) -> None:
-        self._loop.on_joint_state(sample, now)
-        self._wake_when_due(now)
-
-    def _on_wrench(self, sensor: str, sample: WrenchSample, now: Instant) -> None:
-        self._loop.on_wrench(sensor, sample, now)
-        proposal = self._loop.refresh(now)
-        if proposal is not None:
-            self._send('refresh', proposal, now)
-
-    def _on_image(self, camera: str, sample: Any, now: Instant) -> None:
-        self._report.on_frame(camera, now)
-        self._loop.on_image(camera, sample, now)
-        self._wake_when_due(now)
-
-    def _on_task(self, instruction: str, now: Instant) -> None:
-        refusal = self._loop.set_task(instruction)
-        if refusal is not None:
-            self.get_logger().warning(str(refusal))
+    def _tell_task(self, taken: Taken) -> None:
+        if taken.refusal is not None:
+            self.get_logger().warning(str(taken.refusal))
         else:
-            self.get_logger().info(f'the instruction is now {instruction!r}')
+            self.get_logger().info(f'the instruction is now {taken.value!r}')
 
-    def _wake_when_due(self, now: Instant) -> None:
-        if self._loop.due(now):
-            self._changed.notify_all()
+    def _publish_trace(self) -> None:
+        with self._changed:
+            batch = self._trace.collect(self._node_clock.now(), self._inputs.carried)
+        self._trace.publish(batch)
 
     def _work(self) -> None:
         """Observe, infer and propose whenever there is something new; the worker's thread."""

@@ -12,7 +12,14 @@ from typing import Protocol
 
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import BridgeError
-from physical_ai_bridge.contract.names import DIAGNOSTICS, into_namespace, PROPOSALS
+from physical_ai_bridge.contract.names import (
+    DIAGNOSTICS,
+    into_namespace,
+    POLICY_TASK,
+    POLICY_TRACE,
+    PROPOSALS,
+    SUPERVISOR_TRACE,
+)
 from physical_ai_bridge.nodes.dds import use_packaged_profile
 from physical_ai_bridge.nodes.executor import make_executor
 from physical_ai_bridge.nodes.lifecycle_client import LifecycleClient
@@ -30,6 +37,8 @@ EPISODE = '/mujoco_cell/episode'
 _TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 _SETPOINTS = 'std_msgs/msg/Float64MultiArray'
 _STATUS = 'diagnostic_msgs/msg/DiagnosticStatus'
+_TRACE = 'std_msgs/msg/UInt8MultiArray'
+_JOINT_STATE = 'sensor_msgs/msg/JointState'
 # A second of the fastest stream: whoever records must not lose what a busy moment holds up.
 _STREAM_DEPTH = 512
 _STEP_S = 0.05
@@ -57,7 +66,7 @@ def cell_topics(cell: Cell) -> tuple[TopicChoice, ...]:
     """Return what goes in and out of the nodes of a cell, apart from /clock."""
     sensors = cell.sensors
     return (
-        TopicChoice(sensors.joint_states.topic, 'sensor_msgs/msg/JointState'),
+        TopicChoice(sensors.joint_states.topic, _JOINT_STATE),
         *(TopicChoice(wrench.topic, 'geometry_msgs/msg/WrenchStamped')
           for wrench in sensors.wrenches.values()),
         *(TopicChoice(camera.topic, camera.type, depth=8) for camera in sensors.cameras.values()),
@@ -66,10 +75,16 @@ def cell_topics(cell: Cell) -> tuple[TopicChoice, ...]:
         TopicChoice(cell.controller.plan_topic, _TRAJECTORY, reliable=True, depth=64),
         *((TopicChoice(cell.controller.topic, _SETPOINTS, reliable=True),)
           if cell.controller.streams else ()),
+        # Another type than ROS itself has is not in a recording: what it says stands in the trace.
+        *((TopicChoice(cell.controller.state_topic, _JOINT_STATE),)
+          if cell.controller.state_topic and cell.controller.state_type == _JOINT_STATE else ()),
         *_gripper_topics(cell),
         TopicChoice(SUPERVISOR_STATE, _STATUS, reliable=True, latched=True, depth=64),
         TopicChoice(EPISODE, _STATUS, reliable=True, latched=True, depth=64),
+        TopicChoice(POLICY_TASK, 'std_msgs/msg/String', reliable=True, latched=True, depth=64),
         TopicChoice(DIAGNOSTICS, 'diagnostic_msgs/msg/DiagnosticArray', reliable=True, depth=64),
+        TopicChoice(SUPERVISOR_TRACE, _TRACE, reliable=True, depth=64),
+        TopicChoice(POLICY_TRACE, _TRACE, reliable=True, depth=64),
     )
 
 
@@ -81,7 +96,7 @@ def _gripper_topics(cell: Cell) -> tuple[TopicChoice, ...]:
     if gripper.streams:
         topics.append(TopicChoice(gripper.topic, _SETPOINTS, reliable=True))
     if gripper.state_topic is not None:
-        topics.append(TopicChoice(gripper.state_topic, 'sensor_msgs/msg/JointState'))
+        topics.append(TopicChoice(gripper.state_topic, _JOINT_STATE))
     return tuple(topics)
 
 

@@ -32,12 +32,17 @@ from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.scheduling import Linux, Scheduling
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
+from physical_ai_bridge.nodes.tracing import head_of, Trace
 from physical_ai_bridge.runtime.decision_bytes import decision_payload
-from physical_ai_bridge.runtime.supervisor_inputs import names_payload, SupervisorInputs
+from physical_ai_bridge.runtime.supervisor_inputs import (
+    names_payload,
+    supervisor_topics,
+    SupervisorInputs,
+    traced_kinds,
+)
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
 from physical_ai_bridge.safety.gripping import GrippingSupervisor, supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
-from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -46,6 +51,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 # Changes may follow each other within a tick or two, and none may get lost on the way.
 _STATE_DEPTH = 16
+_TYPES = {'joint_state': JointState, 'gripper_state': JointState, 'proposal': JointTrajectory,
+          'emergency_stop': Bool}
 _STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
 _MOVING = (Mode.ACTIVE, Mode.LIMITING, Mode.STOPPING)
 # How often to look who else publishes commands; a look takes some 40 microseconds.
@@ -90,9 +97,11 @@ class SafetySupervisor(ManagedNode):
             self.get_logger().warning(refused)
         urdf = robot_description(self, loaded)
         robot = RobotModel.from_urdf(urdf, loaded.cell)
+        self._journal = self._trace = Trace(
+            self, head_of(self.get_fully_qualified_name(), loaded.digest),
+            traced_kinds(loaded.cell), open_journal(self._settings.text('journal')))
         self._journal = self._incidents.start(
-            loaded, urdf, self.get_fully_qualified_name(),
-            open_journal(self._settings.text('journal')))
+            loaded, urdf, self.get_fully_qualified_name(), self._trace)
         self._cell, self._cell_digest = loaded.cell, loaded.digest
         self._supervisor = supervisor_of(self._cell, robot)
         self._inputs = SupervisorInputs(self._supervisor, self._cell)
@@ -106,7 +115,6 @@ class SafetySupervisor(ManagedNode):
             'authority', tuple(str(each) for each in Authority)))
 
     def _make_topics(self) -> None:
-        sensors, safety = self._cell.sensors, self._cell.safety
         gripper = self._cell.gripper
         watched = [self._cell.controller.topic, *([] if gripper is None else [gripper.topic])]
         self._other_publishers = [OtherPublishers(self, topic) for topic in watched]
@@ -116,18 +124,11 @@ class SafetySupervisor(ManagedNode):
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
         self._diagnostics_publisher = self.make_publisher(
             DiagnosticArray, '/diagnostics', qos.diagnostics())
-        self._listen(JointState, sensors.joint_states.topic, qos.sensor_stream(), 'joint_state')
-        for name, wrench in sensors.wrenches.items():
-            self._listen(WrenchStamped, wrench.topic, qos.sensor_stream(), f'wrench/{name}')
-        if self._cell.controller.state_topic is not None:
-            self._listen(controller_state_type(self._cell), self._cell.controller.state_topic,
-                         qos.sensor_stream(), 'controller_state')
-        if gripper is not None and gripper.state_topic is not None:
-            self._listen(
-                JointState, gripper.state_topic, qos.sensor_stream(), 'gripper_state')
-        self._listen(JointTrajectory, '/proposed_trajectory', qos.command(), 'proposal')
-        # Deep enough that a press is not overwritten by the release right behind it.
-        self._listen(Bool, safety.emergency_stop.topic, qos.sensor_stream(), 'emergency_stop')
+        for kind, topic in supervisor_topics(self._cell).items():
+            self.make_subscription(
+                self._type_of(kind), topic, partial(self._take, kind),
+                # A press is not overwritten by the release right behind it, either.
+                qos.command() if kind == 'proposal' else qos.sensor_stream())
         self.make_subscription(
             DiagnosticArray, '/diagnostics', self._incidents.on_diagnostics, qos.diagnostics())
         self.make_service(Trigger, '~/stop', self._on_stop)
@@ -135,8 +136,10 @@ class SafetySupervisor(ManagedNode):
         self.make_timer(1.0, self._tell, self._node_clock.steady)
         self.make_timer(_LOOK_S, self._look_around, self._node_clock.steady)
 
-    def _listen(self, message: type, topic: str, profile: QoSProfile, kind: str) -> None:
-        self.make_subscription(message, topic, partial(self._take, kind), profile)
+    def _type_of(self, kind: str) -> type:
+        if kind == 'controller_state':
+            return controller_state_type(self._cell)
+        return WrenchStamped if kind.startswith('wrench/') else _TYPES[kind]
 
     def activate(self) -> None:
         """Begin to tick."""
@@ -147,6 +150,7 @@ class SafetySupervisor(ManagedNode):
         for output in self._outputs.values():
             output.begin()
         self._incidents.begin(self._supervisor, self._authority, now)
+        self._trace.begin(now, self._state)
         self._hand_in('authority', str(self._authority).encode(), now)
         decision = self._supervisor.activate(now)
         self._note('activate', now, decision)
@@ -165,6 +169,7 @@ class SafetySupervisor(ManagedNode):
                 self._note('deactivate', decision.now, decision)
                 self._publish(decision)
                 self._incidents.end()
+                self._trace.flush()
         finally:
             for output in self._outputs.values():
                 output.end()
@@ -244,8 +249,12 @@ class SafetySupervisor(ManagedNode):
             if trouble is not None:
                 self._hand_in(kind, trouble.payload(), now)
         self._decide(now)
-        self._incidents.after_tick(self._supervisor, now)
+        fresh = self._incidents.after_tick(self._supervisor, now)
+        self._trace.publish(self._trace.collect(now, self._state, fresh))
         self._collector.after_tick(now.steady_ns, moving=self._last.mode in _MOVING)
+
+    def _state(self) -> bytes | None:
+        return self._incidents.state(self._supervisor)
 
     def _decide(self, now: Instant) -> None:
         self._tick_at = now

@@ -85,17 +85,18 @@ def enclaves(
         (controller.topic, *(each.topic for each in gripper), *plans)))
     moved += tuple(each.state_topic for each in gripper if each.state_topic is not None)
     made = [
-        _node(cell, POLICY, ('/proposed_trajectory', '/diagnostics'),
+        _node(cell, POLICY, ('/proposed_trajectory', '/diagnostics', f'/{POLICY}/trace'),
               (*moved, *cameras, *clock, *plans, f'/{POLICY}/task')),
         _node(cell, SUPERVISOR,
-              (*commands, f'/{SUPERVISOR}/state', '/diagnostics'),
+              (*commands, f'/{SUPERVISOR}/state', f'/{SUPERVISOR}/trace', '/diagnostics'),
               (*moved, *state, *clock, stop, '/proposed_trajectory', '/diagnostics'))]
     if simulated:
         made.append(_node(
             cell, MUJOCO_CELL, (*moved, *cameras, *state, stop, '/clock',
                                 f'/{MUJOCO_CELL}/episode', '/diagnostics'), (controller.topic,)))
     nodes = [enclave.node for enclave in made]
-    told = {topic for enclave in made for topic in enclave.publish} | {*moved, *cameras, stop}
+    told = {topic for enclave in made for topic in enclave.publish} | {
+        *moved, *cameras, stop, f'/{POLICY}/task'}
     made.append(Enclave(
         node=OPERATOR, publish=('/parameter_events', f'/{POLICY}/task', '/rosout'),
         subscribe=tuple(sorted(told - {'/clock', '/parameter_events'} | {'/rosout', *state})),

@@ -56,6 +56,8 @@ class ObservationBuilder:
     at its own instant, and the newest sample of its stream not older than that now. No input,
     no observation: ``build`` returns why. A frame is decoded in ``build`` and never before.
 
+    ``span_ns`` is how far back what came can matter, as long as more comes.
+
     Nothing here reads a clock; the same calls give the same observation, bit for bit. Not
     thread-safe.
     """
@@ -84,7 +86,7 @@ class ObservationBuilder:
         reach_ns = [self._joint_rule.max_age_ns] + [
             self._wrench_rules[name].max_age_ns + seconds_to_ns(wrench.history / wrench.rate_hz)
             for name, wrench in spec.wrenches.items()]
-        span_ns = max(MIN_SPAN_NS, 2 * (oldest_ns + max(reach_ns)))
+        self.span_ns = span_ns = max(MIN_SPAN_NS, 2 * (oldest_ns + max(reach_ns)))
         self._joints: Stream[JointSample] = Stream(span_ns)
         self._commands: Stream[Trajectory] = Stream(span_ns)
         self._wrenches: dict[str, Stream[WrenchSample]] = {

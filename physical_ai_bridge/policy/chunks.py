@@ -9,7 +9,7 @@ from physical_ai_bridge.contract.bundle import ActionSpec
 from physical_ai_bridge.contract.clock import seconds_to_ns
 
 # How many chunks a cross-fade may reach back; older ones have faded out.
-_KEPT = 4
+KEPT_CHUNKS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class ChunkBuffer:
     def add(self, chunk: PlacedChunk) -> None:
         """Take a chunk over from ``chunk.takes_over_ns`` on."""
         self._chunks.append(chunk)
-        del self._chunks[:-_KEPT]
+        del self._chunks[:-KEPT_CHUNKS]
 
     def target(self, times_ns: np.ndarray) -> np.ndarray:
         """Blend the chunks into the target, (M, N), at ``times_ns`` (M,) int64."""

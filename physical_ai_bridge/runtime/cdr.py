@@ -132,12 +132,25 @@ def decode_string(data: Buffer) -> str:
 def decode_float64_multi_array(data: Buffer) -> tuple[float, ...]:
     """Decode a std_msgs/msg/Float64MultiArray; what its layout says is read and left aside."""
     reader = Reader(data, 'std_msgs/msg/Float64MultiArray')
+    _skip_layout(reader)
+    values = reader.floats('data')
+    reader.finish()
+    return values
+
+
+def _skip_layout(reader: Reader) -> None:
     for _ in range(reader.count('layout.dim', 12)):
         reader.text('layout.dim.label')
         reader.u32('layout.dim.size')
         reader.u32('layout.dim.stride')
     reader.u32('layout.data_offset')
-    values = reader.floats('data')
+
+
+def decode_uint8_multi_array(data: Buffer) -> bytes:
+    """Decode a std_msgs/msg/UInt8MultiArray; what its layout says is read and left aside."""
+    reader = Reader(data, 'std_msgs/msg/UInt8MultiArray')
+    _skip_layout(reader)
+    values = bytes(reader.octets('data'))
     reader.finish()
     return values
 
@@ -153,6 +166,11 @@ SENSOR_DECODERS: dict[str, Callable[[Buffer], JointSample | WrenchSample | Image
 def encode_float64_multi_array(values: np.ndarray) -> bytes:
     """Encode a std_msgs/msg/Float64MultiArray of (N,) values without a layout, little-endian."""
     return struct.pack('<4B3I4x', 0, 1, 0, 0, 0, 0, len(values)) + values.astype('<f8').tobytes()
+
+
+def encode_uint8_multi_array(values: bytes) -> bytes:
+    """Encode a std_msgs/msg/UInt8MultiArray without a layout, little-endian."""
+    return struct.pack('<4B3I', 0, 1, 0, 0, 0, 0, len(values)) + values
 
 
 def encode_joint_trajectory(trajectory: Trajectory) -> bytes:

@@ -123,6 +123,11 @@ class PolicyLoop:
         return refusal
 
     @property
+    def span_ns(self) -> int:
+        """How far back what came can matter to an observation, as long as more comes."""
+        return self._builder.span_ns
+
+    @property
     def task(self) -> str | None:
         """The instruction in force; None where there is none."""
         index = self._builder.task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -65,41 +65,80 @@ def replay_supervisor(
         that the journal does not have.
 
     """
-    steps = _Steps(core, cell)
-    caught = _Caught()
+    replay = SupervisorReplay(core, cell)
     for entry in entries:
-        if entry.kind == FAULT:
-            if caught.error is None:
-                # What it was told before went well, so this is the tick that never ended.
-                with caught:
-                    core.tick(entry.now)
-            yield Replayed(entry, identical=repr(caught.error).encode() == entry.payload)
-            caught.error = None
-            continue
-        if caught.error is not None:
-            break
-        with caught:
-            replayed = steps.step(entry)
-        if caught.error is None:
+        replayed = replay.step(entry)
+        if replayed is not None:
             yield replayed
-    if caught.error is not None:
-        if isinstance(caught.error, BridgeError):
-            raise caught.error
-        raise BridgeError('the supervisor raises an error of its own, which it did not then: '
-                          f'{caught.error!r}') from caught.error
+    replay.finish()
 
 
-class _Steps:
-    """Does what an entry stands for."""
+class SupervisorReplay:
+    """
+    Does one entry after the other, on a ``core`` in the state in which they begin.
 
-    def __init__(self, core: Supervisor, cell: Cell) -> None:
+    An outcome is held against the entry's payload as ``form`` makes it of the outcome's own: a
+    trace has fingerprints.
+    """
+
+    def __init__(
+            self, core: Supervisor, cell: Cell,
+            form: Callable[[bytes], bytes] = lambda payload: payload) -> None:
         self._core = core
+        self._form = form
         self._inputs = SupervisorInputs(core, cell)
         self._deciders = {
             'tick': core.tick, 'activate': core.activate, 'deactivate': core.deactivate}
         self._decided: Decision | None = None
+        # What it raised: the entry that follows may say that it did so then, too.
+        self._caught = _Caught()
 
-    def step(self, entry: JournalEntry) -> Replayed:
+    @property
+    def error(self) -> BaseException | None:
+        """What the last entry raised, None where it went well."""
+        return self._caught.error
+
+    def step(self, entry: JournalEntry) -> Replayed | None:
+        """
+        Do an entry; None where the supervisor raises an error, which only the next can explain.
+
+        Raises
+        ------
+        BridgeError
+            If it is of a kind that no supervisor is told, or the supervisor raised an error at
+            the entry before, and this one does not say so.
+
+        """
+        if entry.kind == FAULT:
+            if self._caught.error is None:
+                # What it was told before went well, so this is the tick that never ended.
+                with self._caught:
+                    self._core.tick(entry.now)
+            error, self._caught.error = self._caught.error, None
+            return Replayed(entry, identical=repr(error).encode() == entry.payload)
+        self.finish()
+        with self._caught:
+            return self._done(entry)
+        return None
+
+    def finish(self) -> None:
+        """
+        End: no entry follows.
+
+        Raises
+        ------
+        BridgeError
+            If the supervisor raised an error at the last entry.
+
+        """
+        error = self._caught.error
+        if isinstance(error, BridgeError):
+            raise error
+        if error is not None:
+            raise BridgeError('the supervisor raises an error of its own, which it did not then: '
+                              f'{error!r}') from error
+
+    def _done(self, entry: JournalEntry) -> Replayed:
         kind, now = entry.kind, entry.now
         before = self._core.last_refusal
         decision: Decision | None = None
@@ -122,4 +161,5 @@ class _Steps:
         if decision is None:
             return Replayed(entry, refusal=refusal)
         self._decided = decision
-        return Replayed(entry, decision, refusal, decision_payload(decision) == entry.payload)
+        identical = self._form(decision_payload(decision)) == entry.payload
+        return Replayed(entry, decision, refusal, identical)

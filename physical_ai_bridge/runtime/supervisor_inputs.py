@@ -9,6 +9,7 @@ from typing import Any
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.errors import WireError
+from physical_ai_bridge.contract.names import PROPOSALS
 from physical_ai_bridge.contract.reasons import Reason, Refusal
 from physical_ai_bridge.runtime.cdr import (
     decode_bool,
@@ -22,6 +23,26 @@ from physical_ai_bridge.safety.decision import Authority
 from physical_ai_bridge.safety.gripping import GrippingSupervisor
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 from physical_ai_bridge.safety.supervisor import Supervisor
+
+
+def supervisor_topics(cell: Cell) -> dict[str, str]:
+    """Return what a supervisor's node listens to in its cell, by kind of input."""
+    sensors, controller, gripper = cell.sensors, cell.controller, cell.gripper
+    topics = {'joint_state': sensors.joint_states.topic}
+    topics |= {f'wrench/{name}': wrench.topic for name, wrench in sensors.wrenches.items()}
+    if controller.state_topic is not None:
+        topics['controller_state'] = controller.state_topic
+    if gripper is not None and gripper.state_topic is not None:
+        topics['gripper_state'] = gripper.state_topic
+    return topics | {'proposal': PROPOSALS, 'emergency_stop': cell.safety.emergency_stop.topic}
+
+
+def traced_kinds(cell: Cell) -> frozenset[str]:
+    """Return the kinds whose messages are recorded: those of types that ROS itself has."""
+    kinds = frozenset(supervisor_topics(cell))
+    if cell.controller.state_type == 'sensor_msgs/msg/JointState':
+        return kinds
+    return kinds - {'controller_state'}
 
 
 class SupervisorInputs:

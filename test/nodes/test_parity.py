@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
+import signal
 
+from physical_ai_bridge.bags.reader import Recording
 from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle_file import load_bundle
-from physical_ai_bridge.contract.cell_file import load_cell
-from physical_ai_bridge.contract.errors import WireError
-from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.contract.cell_file import cell_digest, load_cell
+from physical_ai_bridge.contract.names import POLICY_TRACE, SUPERVISOR_TRACE
+from physical_ai_bridge.evaluation.offline.parity import ParityCheck
 from physical_ai_bridge.nodes import qos
-from physical_ai_bridge.nodes.journaling import observation_payload, proposal_payload
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
-from physical_ai_bridge.runtime.cdr import (
-    decode_image,
-    decode_joint_state,
-    decode_joint_trajectory,
-    decode_string,
-    decode_wrench_stamped,
-)
-from physical_ai_bridge.runtime.convert import trajectory_from_message
-from physical_ai_bridge.runtime.journal import JournalEntry, read_journal
+from physical_ai_bridge.runtime.cdr import decode_uint8_multi_array
+from physical_ai_bridge.runtime.journal import read_journal
+from physical_ai_bridge.runtime.policy_inputs import PolicyInputs
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
+from physical_ai_bridge.runtime.policy_replay import replay_policy
 from physical_ai_bridge.runtime.replay import replay_supervisor
-from physical_ai_bridge.safety.sanitise import MAX_POINTS
+from physical_ai_bridge.runtime.trace import read_batch
 from physical_ai_bridge.safety.supervisor import Supervisor
 from physical_ai_bridge.testing.robots import example_robot
 import pytest
 
 pytest.importorskip('mujoco')
 JointTrajectory = pytest.importorskip('trajectory_msgs.msg').JointTrajectory
+UInt8MultiArray = pytest.importorskip('std_msgs.msg').UInt8MultiArray
 
 pytestmark = pytest.mark.ros
 
 PROPOSALS = 12
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope='module')
 def run(shared_graph, cell_path, bundle_path, tmp_path_factory):
-    """Run the three nodes until the policy has proposed a few times; return what is needed."""
+    """Record the three nodes until the policy has proposed a few times; return what is needed."""
     folder = tmp_path_factory.mktemp('run')
     graph = shared_graph
     journals = {name: folder / f'{name}.journal' for name in ('safety_supervisor', 'policy_node')}
+    graph.run('record', '-m', 'physical_ai_bridge.cli', 'record', '--cell', str(cell_path),
+              '--out', str(folder / 'bag'))
     clients = {
         'mujoco_cell': graph.launch('mujoco_cell', cell=cell_path, seed=5),
         'safety_supervisor': graph.launch(
@@ -49,30 +49,38 @@ def run(shared_graph, cell_path, bundle_path, tmp_path_factory):
         'policy_node': graph.launch('policy_node', cell=cell_path, bundle=bundle_path,
                                     journal=journals['policy_node'])}
     states = graph.statuses('/safety_supervisor/state')
-    graph.bring_up_all(*clients.values())
+    for client in clients.values():
+        client.wait_until_present(PATIENCE_S)
+        client.configure(PATIENCE_S)
+    graph.wait(lambda: all(graph.node.count_subscribers(trace)
+                           for trace in (SUPERVISOR_TRACE, POLICY_TRACE)), 'the recorder')
+    for client in clients.values():
+        client.activate(PATIENCE_S)
     # From here on the proposals arrive: before, discovery may have been under way.
     graph.wait(lambda: any(state.message.startswith('ACTIVE') for state in states.messages))
     proposals = graph.listen(JointTrajectory, '/proposed_trajectory', qos.command(64), raw=True)
+    traces = [graph.listen(UInt8MultiArray, trace, qos.command(64), raw=True)
+              for trace in (SUPERVISOR_TRACE, POLICY_TRACE)]
     graph.wait(lambda: len(proposals.messages) >= PROPOSALS)
     for name in ('policy_node', 'safety_supervisor', 'mujoco_cell'):
         clients[name].deactivate()
+    # What the recorder has of the end, it has before what comes after it.
+    for trace, kind in zip(traces, ('deactivate', 'settle'), strict=True):
+        graph.wait(lambda trace=trace, kind=kind: kind in kinds_of(trace.messages), kind)
     for client in clients.values():
         client.shutdown()
-    return load_cell(cell_path), load_bundle(bundle_path), journals
+    assert graph.signal('record', signal.SIGINT) == 0
+    return load_cell(cell_path), load_bundle(bundle_path), journals, folder / 'bag'
 
 
-def fed(entry: JournalEntry, decode, feed, refuse) -> None:
-    """Do what a node does with an input."""
-    try:
-        value = decode(entry.payload)
-    except WireError as error:
-        refuse(Refusal(Reason.MESSAGE_MALFORMED, str(error)))
-    else:
-        feed(value, entry.now)
+def kinds_of(messages) -> set[str]:
+    """Return the kinds of entries that traces hold."""
+    return {entry.kind for message in messages
+            for entry in read_batch(decode_uint8_multi_array(message)).entries}
 
 
 def test_the_supervisor_decides_the_same(run):
-    cell, _, journals = run
+    cell, _, journals, _ = run
     seen = Counter()
     for replayed in replay_supervisor(
             Supervisor(cell, example_robot(cell)), cell,
@@ -85,38 +93,65 @@ def test_the_supervisor_decides_the_same(run):
 
 
 def test_the_policy_observes_and_proposes_the_same(run):
-    cell, bundle, journals = run
-    policy = OnnxPolicy(bundle, providers=['cpu'])
-    core = PolicyLoop(bind(cell, bundle.manifest, bundle_digest=bundle.digest))
-    seen, observation, expected = Counter(), None, []
-    inputs = {
-        'joint_state': (decode_joint_state, core.on_joint_state),
-        'command': (lambda data: trajectory_from_message(
-            decode_joint_trajectory(data, MAX_POINTS), cell.robot.joints), core.on_command),
-        'task': (decode_string, lambda value, now: core.set_task(value))}
-    for entry in read_journal(journals['policy_node']):
-        seen[entry.kind] += 1
-        kind, _, sensor = entry.kind.partition('/')
-        if expected:
-            assert (entry.kind, entry.payload) == ('refresh', expected.pop())
-        elif kind == 'activate':
-            core.reset()
-        elif kind == 'observe':
-            observation = core.observe(entry.now)
-            assert observation_payload(observation) == entry.payload, f'at {entry.now}'
-        elif kind == 'propose':
-            outcome = core.propose(observation, policy.infer(observation.inputs), entry.now)
-            assert proposal_payload(outcome) == entry.payload, f'at {entry.now}'
-        elif kind == 'settle':
-            assert proposal_payload(core.settle(entry.now)) == entry.payload
-        elif kind == 'wrench':
-            core.on_wrench(sensor, decode_wrench_stamped(entry.payload), entry.now)
-            refreshed = core.refresh(entry.now)
-            expected += [] if refreshed is None else [proposal_payload(refreshed)]
-        elif kind == 'image':
-            core.on_image(sensor, decode_image(entry.payload), entry.now)
-        else:
-            fed(entry, *inputs[kind], core.refuse)
+    cell, bundle, journals, _ = run
+    binding = bind(cell, bundle.manifest, bundle_digest=bundle.digest)
+    loop = PolicyLoop(binding)
+    told = Counter(entry.kind for entry in read_journal(journals['policy_node']))
+    seen = Counter()
+    for replayed in replay_policy(
+            loop, PolicyInputs(loop, binding), OnnxPolicy(bundle, providers=['cpu']).infer,
+            read_journal(journals['policy_node'])):
+        seen[replayed.kind] += 1
+        assert replayed.identical, f'{replayed.kind} at {replayed.now}'
     assert seen['propose'] >= PROPOSALS
-    assert min(seen['image/scene'], seen['image/wrist']) > PROPOSALS
+    assert min(told['image/scene'], told['image/wrist']) > PROPOSALS
     assert seen['settle'] == 1
+
+
+def parity_of(run, cell_path, messages):
+    """Return what a ParityCheck makes of messages."""
+    cell, bundle, _, _ = run
+    check = ParityCheck(
+        cell, cell_digest(cell_path), example_robot(cell),
+        binding=bind(cell, bundle.manifest, bundle_digest=bundle.digest),
+        infer=OnnxPolicy(bundle, providers=['cpu']).infer)
+    for message in messages:
+        if message.topic in check.topics:
+            check.on_message(message)
+    return check.finish()
+
+
+@pytest.fixture(scope='module')
+def recorded(run):
+    """Return the messages of the bag."""
+    with Recording(run[3]) as recording:
+        return list(recording.messages())
+
+
+def test_a_bag_alone_is_enough_to_decide_the_same(run, cell_path, recorded):
+    parity = parity_of(run, cell_path, recorded)
+    for node in (parity.supervisor, parity.policy):
+        assert node.first_difference is None
+        assert (node.gaps, node.uncompared) == ((), 0)
+        assert node.holds
+    told = [Counter(entry.kind for entry in read_journal(run[2][name]))
+            for name in ('safety_supervisor', 'policy_node')]
+    assert parity.supervisor.compared == {
+        kind: told[0][kind] for kind in parity.supervisor.compared}
+    assert parity.policy.compared == {kind: told[1][kind] for kind in parity.policy.compared}
+    assert parity.supervisor.compared['tick'] > 50
+    assert parity.policy.compared['propose'] >= PROPOSALS
+
+
+def test_a_message_that_the_recorder_lost_is_a_gap_and_no_difference(run, cell_path, recorded):
+    cell = run[0]
+    wrenches = [at for at, message in enumerate(recorded)
+                if message.topic == cell.sensors.wrenches['wrist'].topic]
+    lost = wrenches[len(wrenches) // 2]
+    parity = parity_of(run, cell_path, recorded[:lost] + recorded[lost + 1:])
+    for node in (parity.supervisor, parity.policy):
+        assert node.first_difference is None
+        assert node.uncompared > 0
+        (gap,) = node.gaps
+        assert "kind 'wrench/wrist'" in gap
+    assert parity.supervisor.compared['tick'] > 20

@@ -12,21 +12,18 @@ from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.samples import ImageSample, JointSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.nodes import qos
-from physical_ai_bridge.nodes.journaling import observation_payload, proposal_payload
 from physical_ai_bridge.nodes.wire import ImageWire, JointStateWire, WrenchWire
 from physical_ai_bridge.policy.actions import kinematics_for
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
 from physical_ai_bridge.runtime.cdr import (
-    decode_image,
-    decode_joint_state,
     decode_joint_trajectory,
-    decode_string,
-    decode_wrench_stamped,
     encode_joint_trajectory,
 )
 from physical_ai_bridge.runtime.convert import trajectory_from_message
 from physical_ai_bridge.runtime.journal import read_journal
+from physical_ai_bridge.runtime.policy_inputs import PolicyInputs
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
+from physical_ai_bridge.runtime.policy_replay import replay_policy
 from physical_ai_bridge.testing.contracts import example_manifest
 from physical_ai_bridge.testing.models import write_constant_bundle
 from physical_ai_bridge.testing.robots import example_urdf
@@ -263,36 +260,18 @@ class TestTasksAndTcpDeltas:
         graph.wait(lambda: goes(-1.0), 'a proposal downwards')
         client.deactivate()
         client.shutdown()
-        self.assert_replayed(journal, PolicyLoop(binding, kinematics), bundle, cell.names)
+        self.assert_replayed(journal, binding, kinematics, bundle)
 
     @staticmethod
-    def assert_replayed(journal, core, bundle, names):
-        policy, observation, seen = OnnxPolicy(bundle, providers=['cpu']), None, Counter()
-        take = {
-            'joint_state': lambda data, now: core.on_joint_state(decode_joint_state(data), now),
-            'command': lambda data, now: core.on_command(
-                trajectory_from_message(decode_joint_trajectory(data, 10_000), names), now),
-            'task': lambda data, now: core.set_task(decode_string(data)),
-            'wrench/wrist': lambda data, now: core.on_wrench(
-                'wrist', decode_wrench_stamped(data), now),
-            'image/scene': lambda data, now: core.on_image('scene', decode_image(data), now),
-            'image/wrist': lambda data, now: core.on_image('wrist', decode_image(data), now)}
-        for entry in read_journal(journal):
-            seen[entry.kind] += 1
-            if entry.kind == 'activate':
-                core.reset()
-            elif entry.kind == 'observe':
-                observation = core.observe(entry.now)
-                assert observation_payload(observation) == entry.payload
-            elif entry.kind == 'propose':
-                outcome = core.propose(observation, policy.infer(observation.inputs), entry.now)
-                assert proposal_payload(outcome) == entry.payload
-            elif entry.kind == 'settle':
-                assert proposal_payload(core.settle(entry.now)) == entry.payload
-            else:
-                take[entry.kind](entry.payload, entry.now)
-        assert seen['propose'] > 2
-        assert seen['task'] == 3
+    def assert_replayed(journal, binding, kinematics, bundle):
+        loop = PolicyLoop(binding, kinematics)
+        told = Counter(entry.kind for entry in read_journal(journal))
+        for replayed in replay_policy(
+                loop, PolicyInputs(loop, binding), OnnxPolicy(bundle, providers=['cpu']).infer,
+                read_journal(journal)):
+            assert replayed.identical, f'{replayed.kind} at {replayed.now}'
+        assert told['propose'] > 2
+        assert told['task'] == 3
 
 
 def test_a_camera_that_nobody_publishes_is_reported(graph, cell_path, bundle_path):
