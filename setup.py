@@ -123,7 +123,8 @@ EXECUTABLES = [
 
 # The verbs of `ros2 policy`, which are those of the console script.
 VERBS = [
-    'check', 'demo', 'distill', 'export', 'new-cell', 'record', 'replay-incident', 'rollout']
+    'check', 'demo', 'distill', 'evaluate', 'export', 'new-cell', 'record', 'replay-incident',
+    'rollout']
 ROS2CLI = {
     'ros2cli.command': [f'policy = {PACKAGE}.cli.ros2_policy:PolicyCommand'],
     'ros2cli.extension_point': ['ros2policy.verb = ros2cli.verb:VerbExtension'],

@@ -55,6 +55,10 @@ VERBS = {
         'physical_ai_bridge.cli.record',
         'record what goes in and out of the nodes of a cell, as MCAP, until Ctrl-C',
         'record --cell my_cell.yaml --out recordings/first'),
+    'evaluate': Verb(
+        'physical_ai_bridge.cli.evaluate',
+        'judge a policy on recordings, through the code that runs the robot',
+        'evaluate recordings/first --cell my_cell.yaml --bundle my_bundle/'),
     'rollout': Verb(
         'physical_ai_bridge.cli.rollout',
         'run episodes in the simulated cell without ROS, faster than real time',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, fields
 import json
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,16 @@ def _write_sums(sums: Sums, arrays: _Arrays) -> dict[str, Any]:
     arrays['bins'] = np.stack([np.append(bins, count) for count, _, _, bins in states])
     return {
         'joints': sums.joints, 'after_s': sums.after_s, 'truth': sums.truth,
-        'counts': asdict(sums.counts), 'worst': [asdict(moment) for moment in sums.worst],
+        'counts': _plain(sums.counts), 'worst': [asdict(moment) for moment in sums.worst],
         'recorded_rad': sums.recorded_rad, 'proposed_rad': sums.proposed_rad,
         'ages': list(sums.ages)}
+
+
+def _plain(counts: Counts) -> dict[str, Any]:
+    # asdict would take a Counter apart and count its pairs.
+    values = {each.name: getattr(counts, each.name) for each in fields(counts)}
+    return {name: dict(value) if isinstance(value, Counter) else value
+            for name, value in values.items()}
 
 
 def _read_sums(head: dict[str, Any], arrays: _Arrays) -> Sums:
