@@ -53,6 +53,7 @@ from trajectory_msgs.msg import JointTrajectory
 _STATE_DEPTH = 16
 _TYPES = {'joint_state': JointState, 'gripper_state': JointState, 'proposal': JointTrajectory,
           'emergency_stop': Bool}
+_BESIDE = 'command'
 _STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
 _MOVING = (Mode.ACTIVE, Mode.LIMITING, Mode.STOPPING)
 # How often to look who else publishes commands; a look takes some 40 microseconds.
@@ -124,7 +125,10 @@ class SafetySupervisor(ManagedNode):
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
         self._diagnostics_publisher = self.make_publisher(
             DiagnosticArray, '/diagnostics', qos.diagnostics())
+        self._listens_beside = False
         for kind, topic in supervisor_topics(self._cell).items():
+            if kind == _BESIDE:
+                continue
             self.make_subscription(
                 self._type_of(kind), topic, partial(self._take, kind),
                 # A press is not overwritten by the release right behind it, either.
@@ -141,9 +145,22 @@ class SafetySupervisor(ManagedNode):
             return controller_state_type(self._cell)
         return WrenchStamped if kind.startswith('wrench/') else _TYPES[kind]
 
+    def _listen_beside(self) -> None:
+        """Listen to what moves the robot: only a shadow wants that, the others send it."""
+        if self._authority is Authority.SHADOW and not self._listens_beside:
+            self._listens_beside = True
+            self.make_subscription(
+                JointTrajectory, supervisor_topics(self._cell)[_BESIDE], self._take_beside,
+                qos.command())
+
+    def _take_beside(self, data: bytes) -> None:
+        if self._authority is Authority.SHADOW:
+            self._take(_BESIDE, data)
+
     def activate(self) -> None:
         """Begin to tick."""
         self._read_authority()
+        self._listen_beside()
         self._collector.begin()
         self._report.on_activate()
         now = self._tick_at = self._node_clock.now()

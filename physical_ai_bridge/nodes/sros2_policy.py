@@ -89,7 +89,8 @@ def enclaves(
               (*moved, *cameras, *clock, *plans, f'/{POLICY}/task')),
         _node(cell, SUPERVISOR,
               (*commands, f'/{SUPERVISOR}/state', f'/{SUPERVISOR}/trace', '/diagnostics'),
-              (*moved, *state, *clock, stop, '/proposed_trajectory', '/diagnostics'))]
+              (*moved, *state, *clock, stop, controller.plan_topic, '/proposed_trajectory',
+               '/diagnostics'))]
     if simulated:
         made.append(_node(
             cell, MUJOCO_CELL, (*moved, *cameras, *state, stop, '/clock',

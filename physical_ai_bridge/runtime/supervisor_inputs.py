@@ -11,6 +11,7 @@ from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.errors import WireError
 from physical_ai_bridge.contract.names import PROPOSALS
 from physical_ai_bridge.contract.reasons import Reason, Refusal
+from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.runtime.cdr import (
     decode_bool,
     decode_controller_state,
@@ -18,6 +19,7 @@ from physical_ai_bridge.runtime.cdr import (
     decode_joint_trajectory,
     decode_wrench_stamped,
 )
+from physical_ai_bridge.runtime.convert import trajectory_from_message
 from physical_ai_bridge.runtime.setpoint_stream import SetpointTrouble
 from physical_ai_bridge.safety.decision import Authority
 from physical_ai_bridge.safety.gripping import GrippingSupervisor
@@ -26,9 +28,13 @@ from physical_ai_bridge.safety.supervisor import Supervisor
 
 
 def supervisor_topics(cell: Cell) -> dict[str, str]:
-    """Return what a supervisor's node listens to in its cell, by kind of input."""
+    """
+    Return what a supervisor's node listens to in its cell, by kind of input.
+
+    To ``command``, which is what moves the robot, a shadow alone listens.
+    """
     sensors, controller, gripper = cell.sensors, cell.controller, cell.gripper
-    topics = {'joint_state': sensors.joint_states.topic}
+    topics = {'joint_state': sensors.joint_states.topic, 'command': controller.plan_topic}
     topics |= {f'wrench/{name}': wrench.topic for name, wrench in sensors.wrenches.items()}
     if controller.state_topic is not None:
         topics['controller_state'] = controller.state_topic
@@ -59,6 +65,7 @@ class SupervisorInputs:
             'joint_state': (decode_joint_state, core.on_joint_state),
             'proposal': (partial(decode_joint_trajectory, max_points=MAX_POINTS),
                          core.on_proposal),
+            'command': (partial(_command, cell.robot.joints), core.on_command),
             'emergency_stop': (decode_bool, core.on_emergency_stop),
             'publishers': (_names, core.on_publishers),
             'authority': (lambda data: Authority(data.decode()), self._authorise)}
@@ -113,3 +120,7 @@ def names_payload(names: tuple[str, ...]) -> bytes:
 
 def _names(data: bytes) -> tuple[str, ...]:
     return tuple(data.decode().splitlines())
+
+
+def _command(joints: tuple[str, ...], data: bytes) -> Trajectory:
+    return trajectory_from_message(decode_joint_trajectory(data, MAX_POINTS), joints)
