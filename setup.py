@@ -26,6 +26,10 @@ CORE = [
     'coal>=3.0.3,<4',  # distances between the robot's parts, and to what it keeps out of
     'rich>=13.7,<16',  # live status line and tables
     'rosbags>=0.11.9,<0.12',  # bags and CDR without a ROS installation
+    'apsw>=3.40,<4',  # SQLite with half the cost a row of Python's own; rosbags requires it, too
+    'mcap>=1.6,<2',  # the records of an MCAP that rosbags refuses: cut short, or damaged
+    'zstandard>=0.22,<1',  # a compressed chunk as far as it goes, which rosbags' zstd has not
+    'lz4>=4.3,<5',  # the same for the other compression of an MCAP
     'msgpack>=1.0.8,<2',  # the wire format of remote teachers
 ]
 

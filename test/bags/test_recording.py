@@ -157,28 +157,13 @@ def test_what_is_no_recording_is_refused_with_a_sentence(
         Recording(tmp_path / 'run')
 
 
-@pytest.mark.parametrize('name, damage', [
-    ('metadata.yaml', b'rosbag2_bagfile_information: {version: 8}'),
-    ('metadata.yaml', b'\xff\xfe: ['),
-    ('run.mcap', b'\x89MCAP0\r\n'),
-    ('run.mcap', b''),
-])
-def test_a_damaged_recording_is_refused_with_a_sentence(
-        name: str, damage: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize('damage', [b'', b'rosbag2_bagfile_information: {version: 8}'])
+def test_a_recording_whose_only_file_is_no_storage_is_refused_with_a_sentence(
+        damage: bytes, tmp_path: Path) -> None:
     record(tmp_path / 'run', *['word'] * 100)
-    (tmp_path / 'run' / name).write_bytes(damage)
-    with pytest.raises(RecordingError, match='cannot be read'), \
-            Recording(tmp_path / 'run') as recording:
-        list(recording.messages())
-
-
-def test_a_recording_that_was_cut_short_is_refused_too(tmp_path: Path) -> None:
-    record(tmp_path / 'run', *[f'word {i}' for i in range(100)])
-    file = tmp_path / 'run' / 'run.mcap'
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(RecordingError, match='cannot be read'), \
-            Recording(tmp_path / 'run') as recording:
-        list(recording.messages())
+    (tmp_path / 'run' / 'run.mcap').write_bytes(damage)
+    with pytest.raises(RecordingError, match=f'cannot be read.*{len(damage)} bytes'):
+        Recording(tmp_path / 'run')
 
 
 def test_the_mcap_file_opens_by_itself(tmp_path: Path) -> None:
