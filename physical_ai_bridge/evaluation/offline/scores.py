@@ -92,8 +92,9 @@ class Verdicts:
     What the supervisor would have done, in shadow, beside the recorded motion.
 
     ``mode_share`` is of the evaluated time, by mode. ``limited`` counts, by reason, how often it
-    began to limit; ``stops`` how often it would have stopped; ``refused`` which inputs and
-    proposals it refused. ``limited_share`` is of the proposals: those not passed unchanged.
+    began to limit; ``ahead`` the proposals that run into a limit when they are followed to their
+    end; ``stops`` how often it would have stopped; ``refused`` which inputs and proposals it
+    refused. ``limited_share`` is of the proposals: those to which any of that happened.
     """
 
     proposals: int
@@ -101,6 +102,7 @@ class Verdicts:
     limited_share: float | None
     mode_share: dict[str, float]
     limited: dict[str, int]
+    ahead: dict[str, int]
     stops: dict[str, int]
     refused: dict[str, int]
 

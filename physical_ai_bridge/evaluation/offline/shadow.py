@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S
@@ -11,9 +12,13 @@ from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.evaluation.offline.sums import Counts
 from physical_ai_bridge.evaluation.offline.timeline import ModeSpan
 from physical_ai_bridge.runtime.convert import message_from_trajectory
+from physical_ai_bridge.safety.braking import brake
 from physical_ai_bridge.safety.decision import Authority, Decision, Mode
 from physical_ai_bridge.safety.gripping import supervisor_of
+from physical_ai_bridge.safety.profiles import inset
 from physical_ai_bridge.safety.robot_model import RobotModel
+from physical_ai_bridge.safety.trials import JointLimits
+from physical_ai_bridge.safety.verification import Verification
 
 _STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
 _RUNNING = (Mode.READY, Mode.ACTIVE, Mode.LIMITING)
@@ -23,6 +28,9 @@ _MOST_SPANS = 20_000
 class Shadow:
     """
     A supervisor with the authority ``shadow``, told everything that its node is told.
+
+    It sees a little ahead, as it does on a robot, and goes on from the recorded motion with each
+    proposal; so each is also verified as a whole: followed to its end, and then braked.
 
     What would have been latched is noted, and reset as soon as its cause is gone, so that the rest
     of the recording is judged, too. What happens is counted in ``counts``; ``on_judged`` is told
@@ -34,6 +42,10 @@ class Shadow:
             on_judged: Callable[[bool], None]) -> None:
         self.core = supervisor_of(cell, robot)
         self.core.authorise(Authority.SHADOW)
+        self._joints = cell.robot.joints
+        self._verification = Verification(cell, robot)
+        limits = JointLimits(cell)
+        self._within = inset(limits.arrays, limits.resolution_s)
         self._counts, self._on_judged = counts, on_judged
         self._last: Decision | None = None
         self._begin_ns: int | None = None
@@ -63,9 +75,25 @@ class Shadow:
         if counts and judged:
             self._close_proposal()
             self._newest_ns = proposal.stamp_ns
-            self._newest_limited = self.core.last_refusal is not before
+            self._newest_limited = self.core.last_refusal is not before or self._ends(proposal)
         if wants_tick:
             self.tick(now)
+
+    def _ends(self, proposal: Trajectory) -> bool:
+        """Tell whether a limit is in the way of a proposal that is followed to its end."""
+        if len(proposal.times_ns) < 3:
+            return False
+        joints = len(self._joints)
+        arm = replace(
+            proposal, joint_names=self._joints, positions=proposal.positions[:, :joints],
+            velocities=proposal.velocities[:, :joints])
+        # A knot before the last: there the acceleration is that of either side.
+        end_ns = arm.stamp_ns + int(arm.times_ns[-2])
+        tail = brake(end_ns, self._joints, arm.at(end_ns), self._within)
+        found = self._verification.check(arm.cut(arm.start_ns, end_ns).then(tail))
+        if found is not None:
+            self._counts.ahead[str(found.reason)] += 1
+        return found is not None
 
     def tick(self, now: Instant) -> Refusal | None:
         """Decide; return the cause where that begins a stop."""

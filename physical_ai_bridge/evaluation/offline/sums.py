@@ -31,6 +31,7 @@ class Counts:
     chunks_refused: Counter[str] = field(default_factory=Counter)
     mode_ns: Counter[str] = field(default_factory=Counter)
     limited: Counter[str] = field(default_factory=Counter)
+    ahead: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     inputs_refused: Counter[str] = field(default_factory=Counter)
 
@@ -39,8 +40,8 @@ class Counts:
         self.inferences += other.inferences
         self.proposals += other.proposals
         self.passed += other.passed
-        for name in ('observations_refused', 'chunks_refused', 'mode_ns', 'limited', 'stops',
-                     'inputs_refused'):
+        for name in ('observations_refused', 'chunks_refused', 'mode_ns', 'limited', 'ahead',
+                     'stops', 'inputs_refused'):
             getattr(self, name).update(getattr(other, name))
 
     def verdicts(self) -> Verdicts:
@@ -51,7 +52,8 @@ class Counts:
             proposals=self.proposals, passed=self.passed,
             limited_share=limited / self.proposals if self.proposals else None,
             mode_share={mode: ns / total_ns for mode, ns in sorted(self.mode_ns.items())},
-            limited=dict(sorted(self.limited.items())), stops=dict(sorted(self.stops.items())),
+            limited=dict(sorted(self.limited.items())), ahead=dict(sorted(self.ahead.items())),
+            stops=dict(sorted(self.stops.items())),
             refused=dict(sorted(self.inputs_refused.items())))
 
 
