@@ -96,6 +96,8 @@ EXTRAS = {
     ],
     # Public URDFs with their meshes, 130 MB: the tests that want them are skipped without.
     'descriptions': ['example-robot-data>=6,<7'],
+    # Drives the Chromium of the system, in which tests look at the reports; brings none itself.
+    'browser': ['playwright>=1.49,<2'],
     # Carries the SDFormat library, with which the tests read the world for Gazebo.
     'gazebo': ['drake>=1.40,<2'],
     'lint': [

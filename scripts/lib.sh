@@ -206,14 +206,17 @@ environment() {
     case ",$extras," in
         *,sim,*) need_gl "$folder" ;;
     esac
+    case ",$extras," in
+        *,browser,*) need_browser ;;
+    esac
     printf '%s\n' "$stamp" >"$folder/stamp.new"
     mv "$folder/stamp.new" "$folder/stamp"
     exec 9>&-
 }
 
-# Kilted's is also the one that lints, and that reads the world for Gazebo.
+# Kilted's is also the one that lints, reads the world for Gazebo, and looks at the reports.
 test_environments() {
-    environment kilted "$TEST_EXTRAS,descriptions,lint,gazebo,kilted"
+    environment kilted "$TEST_EXTRAS,descriptions,lint,gazebo,browser,kilted"
     environment jazzy "$TEST_EXTRAS,jazzy"
 }
 
@@ -226,4 +229,16 @@ need_gl() {
     apt_install "the simulated cameras need OpenGL's system libraries" "${GL_PACKAGES[@]}"
     MUJOCO_GL=egl "$1/bin/python" -c "$check" >&2 ||
         die 'OpenGL does not work on this machine; the lines above say why'
+}
+
+# The tests look at the reports in a real browser: any Chromium that is there, else Debian's.
+need_browser() {
+    local name
+    for name in ${CHROMIUM:-chromium chromium-browser google-chrome}; do
+        if "$name" --version >/dev/null 2>&1; then
+            return
+        fi
+    done
+    apt_install 'the tests look at the reports in a browser' chromium
+    chromium --version >&2 || die 'chromium does not start on this machine; the lines above say why'
 }

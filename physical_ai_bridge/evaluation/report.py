@@ -113,7 +113,7 @@ def _tiles(metrics: dict[str, Any]) -> list[str]:
     tiles = [
         tile('Success', in_percent(tried['success_rate'], 0),
              f'{tried["succeeded"]} of {tried["count"]} episodes',
-              'good' if tried['count'] and tried['success_rate'] >= 0.8 else 'poor'),
+             'good' if tried['count'] and tried['success_rate'] >= 0.8 else 'poor'),
         tile('Time to succeed', in_seconds(tried['duration_s']['p50']),
              f'median; longest {in_seconds(tried["duration_s"]["max"])}'),
         tile('Sensor to command', in_ms(latency['p50']),
@@ -132,7 +132,7 @@ def _tiles(metrics: dict[str, Any]) -> list[str]:
         *tiles,
         tile('Most of any limit', in_percent(worst['share']),
              f'{worst["of"]}; up to 100 % is allowed',
-              'poor' if metrics['limits']['exceeded'] else 'good'),
+             'poor' if metrics['limits']['exceeded'] else 'good'),
         tile('Recorded', f'{count:,}'.replace(',', '\u202f') + ' messages',
              f'{dropped} dropped by the recorder', '' if not dropped else 'poor'),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from html import escape
+import math
 from pathlib import Path
 import re
 from typing import Any
@@ -16,6 +17,7 @@ from physical_ai_bridge.evaluation.offline.page_figures import figures_of
 from physical_ai_bridge.evaluation.offline.page_timeline import MOMENTS, timeline_values
 from physical_ai_bridge.evaluation.offline.page_words import japanese, word
 from physical_ai_bridge.evaluation.offline.scores import BagScores, Scores
+from physical_ai_bridge.evaluation.offline.summary import verdict
 from physical_ai_bridge.evaluation.offline.timeline import BagTimeline, WorstMoment
 from physical_ai_bridge.evaluation.words import counted, NONE
 
@@ -51,6 +53,7 @@ def write_page(
     figures = figures_of(scores, timing)
     policy, baseline = scores.overall, scores.baseline
     drift = policy.action_error.drift_rad_per_s if policy else None
+    _, headline, _ = verdict(scores)
     parts = page_sections.verdict_parts(scores) | {
         'css': asset('shared.css') + asset('judgement.css'),
         'js': asset('shared.js') + asset('judgement.js'),
@@ -64,7 +67,8 @@ def write_page(
         'findings': page_sections.findings(scores),
         'timeline': panels.section(),
         'timelines': ''.join(panels.scripts),
-        'drift_note': '' if drift is None else f'+{drift:.4f} rad/s',
+        'drift_note': '' if drift is None else (
+            f'{word("Drift")}: {math.degrees(drift):+.2f} °/s ({drift:+.4f} rad/s)'),
         'drift': _place('drift', figures) or _dash(),
         'joints': _place('joints', figures) or _dash(),
         'modes': page_sections.modes(policy),
@@ -76,7 +80,7 @@ def write_page(
         'latency': _place('latency', figures),
         'bags': page_tables.bags(scores, timing, panels.numbers),
         'footer': escape(made),
-        'words': embedded(japanese()),
+        'words': embedded(japanese(headline)),
         'figures': embedded(figures),
     }
     template = re.sub(r'\[\[(.+?)\]\]', lambda match: word(match[1]), asset('judgement.html'))

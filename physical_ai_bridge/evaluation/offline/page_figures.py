@@ -69,7 +69,8 @@ def _joints(policy: PolicyScores | None, baseline: PolicyScores | None) -> Figur
         'y': [_degrees(each.action_error.joints_rad[j].rmse)
               if j in each.action_error.joints_rad else None for j in joints],
         'marker': {'color': colour, 'line': {'width': 0},
-                   'pattern': {'shape': pattern, 'fgopacity': 0.6}},
+                   'pattern': {'shape': pattern, 'fillmode': 'overlay', 'fgcolor': '--card',
+                               'fgopacity': 0.6}},
         'hovertemplate': '%{y:.2f}°',
     } for name, each, colour, pattern in bars], 'layout': {
         'barmode': 'group', 'bargap': 0.3, 'showlegend': len(bars) > 1,
@@ -81,17 +82,17 @@ def _forest(comparison: Comparison | None) -> Figure | None:
     """Differences as a share of the baseline's value, each with its interval."""
     if comparison is None:
         return None
-    data, count = [], 0
+    data, labels = [], []
     for name, each in reversed(comparison.quantities.items()):
         if None in (each.difference, each.low, each.high) or not each.baseline:
             continue
         share, low, high = (
             100.0 * value / abs(each.baseline) for value in (each.difference, each.low, each.high))
         colour, symbol = _VERDICTS.get(each.verdict, _VERDICTS['cannot tell'])
-        count += 1
+        labels.append(EPISODE_SCORES.get(name, name))
         data.append({
             'type': 'scatter', 'mode': 'markers', 'showlegend': False,
-            'x': [share], 'y': [EPISODE_SCORES.get(name, name)],
+            'x': [share], 'y': [len(data)],
             'marker': {'color': colour, 'size': 12, 'symbol': symbol},
             'error_x': {'type': 'data', 'symmetric': False, 'array': [high - share],
                         'arrayminus': [share - low], 'color': colour, 'thickness': 2, 'width': 6},
@@ -99,13 +100,14 @@ def _forest(comparison: Comparison | None) -> Figure | None:
                              f'[{low:+.1f}, {high:+.1f}]<extra></extra>'})
     if not data:
         return None
-    return {'height': 110 + 42 * count, 'data': data, 'layout': {
+    return {'height': 110 + 42 * len(data), 'data': data, 'layout': {
         'hovermode': 'closest', 'margin': {'l': 62, 'r': 20, 't': 12, 'b': 48},
         'shapes': [{'type': 'line', 'yref': 'paper', 'y0': 0, 'y1': 1, 'x0': 0, 'x1': 0,
                     'line': {'color': '--text', 'width': 1.5}}],
         'xaxis': {'title': {'text': 'change from the baseline [%]: less is better'},
                   'zeroline': False},
-        'yaxis': {'type': 'category', 'automargin': True, 'range': [-0.6, count - 0.4]}}}
+        'yaxis': {'tickvals': list(range(len(data))), 'ticktext': labels, 'zeroline': False,
+                  'range': [-0.6, len(data) - 0.4]}}}
 
 
 def _latency(timing: Mapping[str, Any]) -> Figure | None:

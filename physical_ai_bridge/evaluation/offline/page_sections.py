@@ -41,14 +41,15 @@ _SEVERITIES = {str(Severity.ERROR): 'poor', str(Severity.WARNING): 'warn'}
 def verdict_parts(scores: Scores) -> dict[str, str]:
     """Return the verdict on top: its class, mark, headline, and what speaks for it."""
     passed, headline, reasons = verdict(scores)
-    title = 'Did not pass' if not passed else 'Passed' if scores.gate else 'Evaluated, without a gate'
+    title = 'Passed' if scores.gate else 'Evaluated, without a gate'
     lines = [f'<li>{escape(reason)}</li>' for reason in reasons[:REASONS_SHOWN]]
     if len(reasons) > REASONS_SHOWN:
         lines.append(f'<li>… {len(reasons) - REASONS_SHOWN} more: see below</li>')
     details = f'<ul>{"".join(lines)}</ul>' if lines else ''
     if scores.comparison is not None:
         found = scores.comparison.verdict
-        details += (f'<p>{word("Against the baseline")} {escape(scores.comparison.baseline.name)}: '
+        details += (f'<p>{word("Against the baseline")} '
+                    f'{escape(scores.comparison.baseline.name)}: '
                     f'{badge(found, _MOODS.get(found, ""))}</p>')
     partly = [bag.bag for bag in scores.bags if bag.status == 'partly']
     if partly:
@@ -56,9 +57,9 @@ def verdict_parts(scores: Scores) -> dict[str, str]:
                     f'<span class="meta">({escape(", ".join(partly[:REASONS_SHOWN]))}'
                     f'{", …" if len(partly) > REASONS_SHOWN else ""})</span></p>')
     return {
-        'title': escape(headline), 'heading': escape(headline),
+        'title': escape(headline), 'heading': word(headline),
         'verdict_class': 'good' if passed else 'poor', 'verdict_mark': '✓' if passed else '✕',
-        'verdict': word(title), 'verdict_details': details}
+        'verdict': word(title if passed else 'Did not pass'), 'verdict_details': details}
 
 
 def badge(text: str, mood: str = '') -> str:
@@ -95,8 +96,7 @@ def tiles(scores: Scores) -> str:
     stops, passed = stops_of(policy), passed_share(policy)
     return ''.join((
         tile('Action error', in_rad(error.rad.rmse if error else None),
-             f'{in_degrees(error.rad.rmse)} rmse · p95 {in_degrees(error.rad.p95)} · '
-             f'max {in_degrees(error.rad.max)}' if error else '', word=word),
+             _spread_words(error.rad) if error else '', word=word),
         tile('Error of the tcp', in_mm(error.tcp_m.rmse if error else None),
              f'rmse · p95 {in_mm(error.tcp_m.p95)} · max {in_mm(error.tcp_m.max)}'
              if error else '', word=word),
@@ -106,7 +106,7 @@ def tiles(scores: Scores) -> str:
         tile('Stops it would have made', NONE if stops is None else str(stops),
              _counts(policy.verdicts.stops) if policy else '', 'poor' if stops else '', word=word),
         tile('Jump between chunks', in_rad(policy.seams_rad.rmse if policy else None),
-             f'{_spread_words(policy.seams_rad)}' if policy else '', word=word),
+             _spread_words(policy.seams_rad) if policy else '', word=word),
         _parity_tile(scores),
         tile('Recordings', str(len(scores.bags)),
              ', '.join(f'{count} {status}' for count, status in states if count),
@@ -118,7 +118,8 @@ def tiles(scores: Scores) -> str:
 
 
 def _spread_words(error: ErrorScore) -> str:
-    return f'{in_degrees(error.rmse)} rmse · p95 {in_degrees(error.p95)} · max {in_degrees(error.max)}'
+    return (f'{in_degrees(error.rmse)} rmse · p95 {in_degrees(error.p95)} · '
+            f'max {in_degrees(error.max)}')
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -159,9 +159,11 @@ def _bag(bag: BagScores, times: Mapping[str, Any], embedded: Mapping[str, int]) 
     return '<tr>' + ''.join((
         _cell(name, bag.bag, 'left'),
         _cell(badge(bag.status, _STATUS.get(bag.status, '')) + failure, bag.status, 'wide'),
+        _cell(NONE, None) if bag.status == 'failed' else
         _cell(in_seconds(bag.duration_s), bag.duration_s),
         _cell(str(policy.inferences) if policy else NONE, policy.inferences if policy else None),
-        _cell(f'{in_rad(rmse)} <span class="meta">{in_degrees(rmse)}</span>', rmse),
+        _cell(NONE if rmse is None else
+              f'{in_rad(rmse)} <span class="meta">{in_degrees(rmse)}</span>', rmse),
         _cell(in_mm(tcp), tcp), _cell(in_percent(passed_share(policy)), passed_share(policy)),
         _cell(NONE if stops is None else str(stops), stops),
         _cell(findings_word(bag), 1000 * grave + len(bag.findings), 'left'),

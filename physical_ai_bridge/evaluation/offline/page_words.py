@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+import re
 
 from physical_ai_bridge.contract.guide import GROUPS
 
@@ -56,7 +57,7 @@ _PAGE = {
     'Each row of a chunk predicts one instant: how the error grows along the chunk, over all '
     'joints.': 'チャンクの各行は 1 つの時点の予測です。誤差がチャンクに沿ってどう増えるかを'
         '全関節について示します。',
-    'Error by joint': '関節ごとの誤差', 'Over all rows of all chunks.': '全チャンクの全行です。',
+    'Drift': 'ドリフト', 'Error by joint': '関節ごとの誤差', 'Over all rows of all chunks.': '全チャンクの全行です。',
     'time ahead [s]': '先の時間 [s]', 'rmse, baseline': 'rmse（ベースライン）',
     '95th percentile': '95 パーセンタイル',
     'change from the baseline [%]: less is better': 'ベースラインからの変化 [%]（小さいほど良い）',
@@ -170,11 +171,38 @@ _FINDINGS = {
 }
 
 
-def japanese() -> dict[str, str]:
-    """Return everything that the page says in English, with the same in Japanese."""
+# Sentences with numbers in them.
+_HEADLINES = (
+    (r'Nothing was evaluated', '何も評価していません'),
+    (r'(\d+) of (\d+) recordings? decided differently than when it was recorded',
+     r'\2 件中 \1 件の記録で、記録時と判断が異なります'),
+    (r'Gate missed: (\d+) of (\d+) thresholds? not met', r'判定基準は未達: \2 項目中 \1 項目'),
+    (r'Gate passed: all (\d+) thresholds met', r'判定基準を達成: 全 \1 項目'),
+    (r'Gate passed: the only threshold met', '判定基準を達成: 1 項目'),
+    (r'(\d+) of (\d+) recordings? could not be evaluated', r'\2 件中 \1 件の記録を評価できませんでした'),
+    (r'No inference could be made on (\d+) recordings?', r'\1 件の記録で推論が一度もできませんでした'),
+    (r'(\d+) recordings? evaluated: action error (.+), no stop by the supervisor',
+     r'\1 件の記録を評価: 行動誤差 \2、スーパーバイザの停止なし'),
+    (r'(\d+) recordings? evaluated: action error (.+), (\d+) stops? by the supervisor',
+     r'\1 件の記録を評価: 行動誤差 \2、スーパーバイザの停止 \3 回'),
+    (r'(\d+) recordings? evaluated: no stop by the supervisor',
+     r'\1 件の記録を評価: スーパーバイザの停止なし'),
+    (r'(\d+) recordings? evaluated: (\d+) stops? by the supervisor',
+     r'\1 件の記録を評価: スーパーバイザの停止 \2 回'),
+)
+
+
+def japanese(headline: str) -> dict[str, str]:
+    """
+    Return everything that the page says in English, with the same in Japanese.
+
+    ``headline`` is that of ``summary.verdict``.
+    """
+    said = {headline: re.sub(pattern, text, headline) for pattern, text in _HEADLINES
+            if re.fullmatch(pattern, headline)}
     reasons = {reason.meaning: advice.meaning_ja
                for group in GROUPS for reason, advice in group.advice.items()}
-    return reasons | _FINDINGS | _PAGE
+    return reasons | _FINDINGS | _PAGE | said
 
 
 def word(text: str) -> str:

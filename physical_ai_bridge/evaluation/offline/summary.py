@@ -119,7 +119,7 @@ def _row(
     error = policy.action_error if policy else None
     stops = stops_of(policy)
     return (
-        name, status, in_seconds(duration_s), str(policy.inferences) if policy else NONE,
+        name, status, in_seconds(duration_s or None), str(policy.inferences) if policy else NONE,
         in_rad(error.rad.rmse) if error else NONE, in_mm(error.tcp_m.rmse) if error else NONE,
         in_percent(passed_share(policy)), NONE if stops is None else str(stops), findings, parity,
         NONE if real_time_factor is None else f'{real_time_factor:.1f}x')

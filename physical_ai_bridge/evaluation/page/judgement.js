@@ -86,19 +86,19 @@
   const strip = (bag) => [
     ...bag.modes.map((mode) => ({
       type: 'bar', orientation: 'h', name: mode.mode, yaxis: 'y4', width: 0.8,
-      y: mode.text.map(() => 'mode'), base: floats(mode.start), x: floats(mode.length),
+      y: mode.text.map(() => 1), base: floats(mode.start), x: floats(mode.length),
       customdata: mode.text.map((index) => [mode.mode, mode.texts[index]]),
       marker: {
         color: mode.known ? `--mode-${mode.mode.toLowerCase()}` : '--muted', line: { width: 0 },
-        pattern: { shape: patterns[mode.mode] || '', fgcolor: '--card', fgopacity: 0.55, size: 6 },
+        pattern: { shape: patterns[mode.mode] || '', fillmode: 'overlay', fgcolor: '--card', fgopacity: 0.6, size: 6 },
       },
       legend: 'legend2', hovertemplate: '%{customdata[0]} · %{customdata[1]}<br>%{base:.2f} s + %{x:.2f} s<extra></extra>',
     })),
     ...(bag.gaps.length ? [{
       type: 'bar', orientation: 'h', name: 'pauses', yaxis: 'y4', width: 0.8, legend: 'legend2',
-      y: bag.gaps.map(() => 'pauses'), base: bag.gaps.map((gap) => gap[1]),
+      y: bag.gaps.map(() => 0), base: bag.gaps.map((gap) => gap[1]),
       x: bag.gaps.map((gap) => gap[2] - gap[1]), customdata: bag.gaps.map((gap) => gap[0]),
-      marker: { color: '--warn', line: { width: 0 }, pattern: { shape: '.', fgcolor: '--card' } },
+      marker: { color: '--warn', line: { width: 0 }, pattern: { shape: '.', fillmode: 'overlay', fgcolor: '--card' } },
       hovertemplate: '%{customdata}<br>%{base:.2f} s + %{x:.2f} s<extra></extra>',
     }] : []),
   ];
@@ -138,8 +138,11 @@
   const timelineFigure = (bag) => {
     const { range, position } = ranges(bag);
     const shapes = bag.gaps.map(([, x0, x1]) => ({
-      type: 'rect', xref: 'x', yref: 'paper', x0, x1, y0: 0, y1: 0.86, fillcolor: '--warn', opacity: 0.13, line: { width: 0 }, layer: 'below',
+      type: 'rect', xref: 'x', yref: 'paper', x0, x1, y0: 0, y1: 0.82, fillcolor: '--warn', opacity: 0.13, line: { width: 0 }, layer: 'below',
     }));
+    for (const [at] of bag.moments) {
+      shapes.push({ type: 'line', xref: 'x', yref: 'paper', x0: at, x1: at, y0: 0, y1: 0.82, line: { color: '--accent', width: 1, dash: 'dot' }, opacity: 0.5, layer: 'below' });
+    }
     const annotations = [];
     const add = ([shape, note]) => { shapes.push(shape); annotations.push(note); };
     for (const limit of bag.limits[state.joint] || []) add(across(limit, 'y', `${limit.toFixed(0)}°`, '--bad', 'dash'));
@@ -157,7 +160,10 @@
       yaxis: { title: { text: 'position [°]' }, domain: bag.forces.length ? [0.45, 0.82] : [0.32, 0.82], range: position },
       yaxis2: { title: { text: 'error [°]' }, domain: bag.forces.length ? [0.23, 0.4] : [0, 0.26], range: [0, 1.38 * error] },
       yaxis3: { title: { text: 'force [N]' }, domain: [0, 0.17], range: [0, 1.25 * force], visible: bag.forces.length > 0 },
-      yaxis4: { domain: [0.91, 0.98], type: 'category', fixedrange: true, showgrid: false, tickfont: { size: 11 } },
+      yaxis4: {
+        domain: [0.9, 0.98], fixedrange: true, showgrid: false, zeroline: false, range: [bag.gaps.length ? -0.5 : 0.5, 1.5],
+        tickvals: [1, 0], ticktext: ['mode', 'pauses'],
+      },
       barmode: 'overlay', bargap: 0, hovermode: 'x', hoversubplots: 'axis', shapes, annotations,
       margin: { l: 66, r: 14, t: 26, b: 42 },
       legend: { ...small, y: 0.825 }, legend2: { ...small, y: 1.0 }, legend3: { ...small, y: 0.175 },
@@ -168,16 +174,20 @@
   // ---- drawing
   const names = Object.keys(figures).filter((name) => document.getElementById(name));
   const place = document.getElementById('timeline');
-  const put = (where, figure) => {
+  const put = (id, figure) => {
+    const where = document.getElementById(id);
     const shown = { ...figure, layout: localised(figure.layout) };
     const data = figure.data.map((trace) => ({ ...themed(trace), name: said(trace.name) }));
-    return Plotly.react(where, data, layout(shown), config);
+    const finished = layout(shown);
+    // Plotly takes a moment to see that its place has become narrower; the printer does not wait.
+    if (root.classList.contains('printing')) finished.width = where.clientWidth;
+    return Plotly.react(where, data, finished, config);
   };
   let drawing = false;
   const drawTimeline = () => {
     if (state.bag === null) return;
     drawing = true;
-    put(place, timelineFigure(timelineOf(state.bag))).then(() => { drawing = false; });
+    put('timeline', timelineFigure(timelineOf(state.bag))).then(() => { drawing = false; });
   };
   const draw = () => {
     names.forEach((name) => put(name, figures[name]));
@@ -259,14 +269,19 @@
       else if ('xaxis.autorange' in event || 'xaxis.range' in event) zoom(null);
     });
   }
-  // Paper is white, and as wide as it is.
+  // Paper is white and narrow: laid out before printing begins, so that all pages are counted.
   let before = null;
-  window.matchMedia('print').addEventListener('change', (event) => {
-    if (event.matches) {
-      before = root.dataset.theme;
-      root.dataset.theme = 'light';
-      all('details').forEach((each) => { each.open = true; });
-    } else if (before) root.dataset.theme = before;
+  window.addEventListener('beforeprint', () => {
+    before = { theme: root.dataset.theme, closed: all('details:not([open])') };
+    root.dataset.theme = 'light';
+    root.classList.add('printing');
+    before.closed.forEach((each) => { each.open = true; });
+    draw();
+  });
+  window.addEventListener('afterprint', () => {
+    root.dataset.theme = before.theme;
+    root.classList.remove('printing');
+    before.closed.forEach((each) => { each.open = false; });
     draw();
     all('.js-plotly-plot').forEach((plot) => Plotly.Plots.resize(plot));
   });
