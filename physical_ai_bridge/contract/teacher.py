@@ -136,14 +136,14 @@ class Teacher:
     first_row: int | None = None
 
     @property
+    def place(self) -> str:
+        """Where it is named and where it is, for messages."""
+        return self.where if self.where == self.endpoint else f'{self.where}: {self.endpoint}'
+
+    @property
     def prompt_key(self) -> str:
         """The teacher's key for an instruction in words."""
         return self.keys.get(TASK, PROMPT)
-
-    @property
-    def has_prompt(self) -> bool:
-        """Whether an instruction is sent."""
-        return self.prompt is not None or bool(self.manifest.tasks)
 
     @property
     def digest(self) -> str:

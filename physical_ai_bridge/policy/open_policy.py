@@ -95,16 +95,16 @@ class OpenedPolicy:
 def open_policy(
         source: Path | str,
         *,
-        like: Manifest | None = None,
+        like: Manifest | Path | str | None = None,
         providers: Sequence[str] = ('cpu',),
         threads: int = 1,
 ) -> OpenedPolicy:
     """
     Read a bundle's folder, a teacher file (``.yaml``) or a teacher's address (``ws://``).
 
-    Nothing is run or contacted before ``connect``. ``like`` is what a teacher that is only an
-    address sees and returns. ``providers`` and ``threads`` are a bundle's, as ``OnnxPolicy`` has
-    them.
+    Nothing is run or contacted before ``connect``. ``like`` says what a teacher that is only an
+    address sees and returns: a manifest, or a bundle or teacher file that has one. ``providers``
+    and ``threads`` are a bundle's, as ``OnnxPolicy`` has them.
 
     Raises
     ------
@@ -120,7 +120,8 @@ def open_policy(
             raise TeacherError([Problem(
                 url, '', 'is only an address: it does not say what its teacher sees and returns',
                 'write a teacher file, or compare it with a bundle')])
-        return _teacher(teacher_at(url, like))
+        return _teacher(teacher_at(
+            url, like if isinstance(like, Manifest) else open_policy(like).manifest))
     path = Path(source)
     if path.suffix.lower() in _TEACHER_FILES and not path.is_dir():
         return _teacher(load_teacher(path))

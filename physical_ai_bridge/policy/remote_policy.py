@@ -106,8 +106,8 @@ class RemotePolicy:
         if self._digest not in (None, digest):
             connection.abort()
             raise EndpointError(
-                f'{self._teacher.where}: {self._teacher.endpoint}: the server now says something '
-                'else of itself than at first: it is another teacher; begin again')
+                f'{self._teacher.place}: the server now says something else of itself than at '
+                'first: it is another teacher; begin again')
         self._connection, self._metadata, self._digest = connection, connection.metadata, digest
 
     def close(self) -> None:
@@ -178,9 +178,8 @@ class RemotePolicy:
                 self._connection = None
                 if not reused:
                     raise self._given_up(InferenceError(
-                        Reason.INFERENCE_FAILED, f'{self._teacher.where}: '
-                        f'{self._teacher.endpoint}: the server closed the connection instead of '
-                        'replying; see its log')) from None
+                        Reason.INFERENCE_FAILED, f'{self._teacher.place}: the server closed the '
+                        'connection instead of replying; see its log')) from None
             except ServerError as error:
                 self._connection = None
                 self._server_traceback = error.traceback

@@ -61,7 +61,7 @@ class TeacherConnection:
 
         """
         self._teacher = teacher
-        self._where = f'{teacher.where}: {teacher.endpoint}'
+        self._where = teacher.place
         self._closed, self._socket = _open(teacher, self._where)
         try:
             self.metadata = self._greeting()

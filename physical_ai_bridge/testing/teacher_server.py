@@ -103,6 +103,14 @@ class TeacherServer:
 
         self._do(ping())
 
+    def wait_until_left(self) -> None:
+        """Return when no client is connected any more."""
+        async def left() -> None:
+            for connection in tuple(self._server.connections):
+                await connection.wait_closed()
+
+        self._do(left())
+
     def stop(self) -> None:
         """End every connection, and take no more."""
         async def close() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle import ActionSpec, Shaping
 from physical_ai_bridge.contract.bundle_file import load_manifest
 from physical_ai_bridge.contract.errors import Problem, TeacherError
-from physical_ai_bridge.contract.teacher import endpoint_complaint
+from physical_ai_bridge.contract.teacher import endpoint_complaint, TeacherFile
 from physical_ai_bridge.contract.teacher_file import load_teacher, teacher_at
 from physical_ai_bridge.testing.contracts import example_cell, example_manifest, JOINTS
 import pytest
@@ -120,7 +121,10 @@ class TestAGoodFile:
     def test_may_send_the_instruction_under_another_key(self, write):
         keys = {'observation.state': 'state', 'task': 'instruction'}
         teacher = load_teacher(write(tasks=['insert', 'pull'], prompt='left out', keys=keys))
-        assert (teacher.prompt_key, teacher.has_prompt) == ('instruction', True)
+        assert teacher.prompt_key == 'instruction'
+
+    def test_sends_it_under_prompt_where_it_says_nothing(self, write):
+        assert load_teacher(write()).prompt_key == 'prompt'
 
 
 class TestTheDigest:
@@ -234,6 +238,22 @@ class TestEveryMistakeIsNamed:
             load_teacher(path)
         with pytest.raises(TeacherError, match='give the path of a teacher file'):
             load_teacher(tmp_path / 'none.yaml')
+
+
+class TestThePage:
+
+    PAGE = Path(__file__).parents[2] / 'docs' / 'teacher.md'
+
+    def test_shows_a_file_that_is_good(self, write, bundle_folder):
+        shown, = re.findall(r'```yaml\n(.*?)```', self.PAGE.read_text(encoding='utf-8'), re.DOTALL)
+        teacher = load_teacher(write(shown, like='bundle'))
+        assert teacher.manifest.observation.images['wrist'].width == 320
+
+    def test_explains_every_key(self):
+        text = self.PAGE.read_text(encoding='utf-8')
+        explained = set(re.findall(r'`(\w+)`', ''.join(
+            line for line in text.splitlines() if line.startswith('| `'))))
+        assert {each.name for each in fields(TeacherFile)} <= explained
 
 
 class TestAnAddressAlone:

@@ -145,6 +145,15 @@ class TestAnAddress:
             assert opened.manifest.action == MANIFEST.action
             assert np.array_equal(opened.policy.infer(INPUTS), np.ones((16, 6), np.float32))
 
+    def test_is_like_a_bundle_or_a_teacher_file(self, bundle, teacher_file):
+        for like in (bundle, str(bundle), teacher_file):
+            manifest = open_policy('ws://x:1', like=like).manifest
+            assert manifest.observation == MANIFEST.observation
+
+    def test_is_not_like_another_address(self):
+        with pytest.raises(TeacherError, match='ws://y:1: is only an address'):
+            open_policy('ws://x:1', like='ws://y:1')
+
     def test_alone_says_too_little(self):
         with pytest.raises(TeacherError, match=r'ws://x:1: is only an address.*teacher file'):
             open_policy('ws://x:1')
