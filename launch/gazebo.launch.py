@@ -53,6 +53,9 @@ ARGUMENTS = [
         'simulated_emergency_stop', default_value='true', choices=['true', 'false'],
         description='whether an emergency stop is simulated; if not, nothing moves until '
                     "something publishes the heartbeat on the cell's topic"),
+    DeclareLaunchArgument(
+        'record', default_value='false',
+        description='as in cell.launch.py: false, true, or the folder of the recording'),
 ]
 
 
@@ -132,7 +135,8 @@ def graph(context: LaunchContext) -> list[Action]:
         PathJoinSubstitution([SHARE, 'launch/cell.launch.py']),
         launch_arguments={
             'cell': LaunchConfiguration('cell'), 'bundle': LaunchConfiguration('bundle'),
-            'authority': LaunchConfiguration('authority'), 'use_sim_time': 'true'}.items())
+            'authority': LaunchConfiguration('authority'), 'use_sim_time': 'true',
+            'record': LaunchConfiguration('record')}.items())
     if LaunchConfiguration('simulated_emergency_stop').perform(context) == 'false':
         return [cell]
     # It brings itself up: it commands nothing.

@@ -50,6 +50,9 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'respawn', default_value='false', choices=['true', 'false'],
         description='as in cell.launch.py.'),
+    DeclareLaunchArgument(
+        'record', default_value='false',
+        description='as in cell.launch.py: false, true, or the folder of the recording'),
 ]
 
 
@@ -119,6 +122,7 @@ def generate_launch_description() -> LaunchDescription:
             PathJoinSubstitution([SHARE, 'launch/cell.launch.py']),
             launch_arguments={
                 'cell': LaunchConfiguration('cell'), 'bundle': LaunchConfiguration('bundle'),
+                'record': LaunchConfiguration('record'),
                 'bring_up_first': 'mujoco_cell'}.items()),
         OpaqueFunction(function=simulation_of),
     ])

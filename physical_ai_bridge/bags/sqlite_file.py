@@ -96,9 +96,10 @@ class Sqlite3File:
             with self._connected() as connection:
                 known = self._wanted(connection, topics)
                 try:
-                    for last_id, topic_id, stamp_ns, data in (
+                    for row_id, topic_id, stamp_ns, data in (
                             _rows(connection, known) if damage is None else ()):
                         name, type_name = known[topic_id]
+                        last_id = row_id
                         yield RecordedMessage(name, type_name, stamp_ns, data)
                 except (apsw.Error, TypeError) as error:
                     damage = str(error)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 import datetime
 from pathlib import Path
-import signal
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from physical_ai_bridge.cli.demo import need_ros
 from physical_ai_bridge.cli.output import Output
+from physical_ai_bridge.cli.record_rosbag2 import (
+    find_ros2_bag,
+    record_with_rosbag2,
+    stop_signals,
+)
 from physical_ai_bridge.contract.bundle_file import load_bundle
 from physical_ai_bridge.contract.cell_file import cell_digest, load_cell
 from physical_ai_bridge.contract.errors import SetupError
@@ -42,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--namespace', default='/', metavar='NAME',
                         help='the namespace of the nodes, such as left; the recording has the '
                         'names of the cell file all the same (default: none)')
+    parser.add_argument('--writer', choices=['auto', 'own', 'rosbag2'], default='auto',
+                        help='what writes: rosbag2 runs `ros2 bag record`; own is a recorder of '
+                        'this package, which needs no rosbag2. auto takes rosbag2 where it is '
+                        'installed and no --namespace is given, whose names it cannot change '
+                        '(default: auto)')
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -56,12 +62,20 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if folder.exists():
         raise SetupError(f'{folder}: something is there already; write another --out')
     need_ros()
-    out.say(f'recording into {folder} until Ctrl-C')
-    summary = _record(cell, folder, notes, args.namespace)
-    written, dropped = sum(summary.written.values()), sum(summary.dropped.values())
-    out.say(f'{summary.path}: {written} messages, {dropped} dropped')
-    out.result({'ok': True, 'recording': str(summary.path), 'written': summary.written,
-                'dropped': summary.dropped})
+    ros2 = find_ros2_bag(args.writer, args.namespace)
+    out.say(f'recording into {folder} until Ctrl-C'
+            + ('' if ros2 is None else ', with ros2 bag record'))
+    if ros2 is None:
+        summary = _record(cell, folder, notes, args.namespace)
+        written, dropped = summary.written, summary.dropped
+        lost = f'{sum(dropped.values())} dropped'
+    else:
+        with stop_signals() as received:
+            written, dropped = record_with_rosbag2(ros2, cell, folder, notes, received), None
+        lost = "what was dropped is in rosbag2's own lines"
+    out.say(f'{folder}: {sum(written.values())} messages, {lost}')
+    out.result({'ok': True, 'recording': str(folder), 'written': written, 'dropped': dropped,
+                'writer': 'own' if ros2 is None else 'rosbag2'})
     return 0
 
 
@@ -69,7 +83,7 @@ def _record(
         cell: Cell, folder: Path, notes: dict[str, str], namespace: str) -> RecordingSummary:
     from physical_ai_bridge.bags.writer import RecordingWriter
     from physical_ai_bridge.nodes.recorder import cell_topics, RecorderSession
-    with _stop_signals() as received, RecordingWriter(folder, notes=notes) as writer:
+    with stop_signals() as received, RecordingWriter(folder, notes=notes) as writer:
         topics = cell_topics(cell)
         with RecorderSession('recorder', topics, writer.put, lambda: None,
                              _ros_arguments(cell, namespace)) as session:
@@ -88,19 +102,3 @@ def _ros_arguments(cell: Cell, namespace: str) -> list[str]:
                  SUPERVISOR_STATE, EPISODE, SUPERVISOR_TRACE, POLICY_TRACE, POLICY_TASK))]
     rules = [f'{name}:={full}' for name, full in (('__ns', f'/{namespace.strip("/")}'), *moved)]
     return ['--ros-args', *(word for rule in rules for word in ('-r', rule))]
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Yield a list that SIGINT and SIGTERM go into."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    before = [(number, signal.signal(number, note)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield received
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)

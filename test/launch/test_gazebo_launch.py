@@ -45,7 +45,8 @@ def test_every_executable_is_one_that_its_package_has():
 
 
 def test_cell_launch_has_every_argument_that_it_is_given():
-    assert passed('cell.launch.py') == {'cell', 'bundle', 'authority', 'use_sim_time'}
+    assert passed('cell.launch.py') == {
+        'cell', 'bundle', 'authority', 'use_sim_time', 'record'}
     assert passed('cell.launch.py') <= declared('cell.launch.py')
 
 
