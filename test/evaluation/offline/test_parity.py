@@ -18,7 +18,7 @@ from physical_ai_bridge.runtime.trace import read_batch
 from physical_ai_bridge.testing.contracts import example_binding, example_cell, example_manifest
 from physical_ai_bridge.testing.policies import GoalPolicy
 from physical_ai_bridge.testing.recorded import RecordedRobot
-from physical_ai_bridge.testing.robots import EXAMPLE_START, example_robot
+from physical_ai_bridge.testing.robots import example_robot, EXAMPLE_START
 from physical_ai_bridge.testing.traced import DIGEST, TracedPolicy, TracingRecorder
 import pytest
 
@@ -170,14 +170,15 @@ def test_what_the_policy_took_and_the_bag_lacks_is_a_gap_until_it_has_settled(pr
 
 
 def test_a_policy_that_is_activated_anew_has_settled(proposed):
-    settle = [at_s(proposed, each) for each in proposed if each.topic == POLICY_TRACE and any(
-        entry.kind == 'settle' for entry in read_batch(
-            decode_uint8_multi_array(each.data)).entries)][0]
+    settle = next(
+        at_s(proposed, each) for each in proposed if each.topic == POLICY_TRACE and any(
+            entry.kind == 'settle' for entry in read_batch(
+                decode_uint8_multi_array(each.data)).entries))
     wrenches = [each for each in proposed if each.topic == SENSORS.wrenches['wrist'].topic
                 and at_s(proposed, each) < settle]
     node = parity_of([each for each in proposed if each is not wrenches[-20]]).policy
     assert node.holds
-    (gap,) = node.gaps
+    assert len(node.gaps) == 1
     # Those of 0.2 s are lacking, and of 0.5 s in between: the loop settles in more than a second.
     assert node.compared['propose'] >= outcomes_in(proposed)['propose'] - 10
 
