@@ -176,9 +176,9 @@ def read_batch(data: bytes) -> TraceBatch:
                               'read it with the version that wrote it')
         if type(number) is not int or number < 0:
             raise ValueError(f'{number!r} is no number of a batch')
-        entries = tuple(_entry(*each) for each in unpacker)
-        if unpacker.tell() != len(data) or len(entries) != count:
-            raise ValueError(f'it has {len(entries)} entries of {count!r}, or more behind them')
+        entries = tuple(_entry(*unpacker.unpack()) for _ in range(count))
+        if unpacker.tell() != len(data):
+            raise ValueError(f'{len(data) - unpacker.tell()} bytes are left over')
         return TraceBatch(number, entries)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise BridgeError(

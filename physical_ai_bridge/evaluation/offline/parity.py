@@ -94,6 +94,11 @@ class ParityCheck:
             waiting_ns = min(waiting_ns, reading.waiting_ns(message.stamp_ns))
         self._window.forget(waiting_ns - _BEFORE_NS)
 
+    @property
+    def messages_kept(self) -> int:
+        """How many messages there are in memory."""
+        return len(self._window)
+
     def finish(self) -> Parity:
         """Return what came out, once, after the last message."""
         elapsed_s = (self._now_ns - (self._begin_ns or 0)) / NS_PER_S
@@ -162,6 +167,8 @@ class _Reading:
     def _begin(self, waiting: _Waiting) -> None:
         at_s = waiting.elapsed_ns / NS_PER_S
         if waiting.batch is None:
+            if self._number is not None:
+                self._number += 1
             self._follower.lost(at_s, waiting.trouble)
             return
         before, self._number = self._number, waiting.batch.number

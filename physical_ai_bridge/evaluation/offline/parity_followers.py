@@ -75,7 +75,8 @@ class SupervisorFollower:
         del now
         mismatch = _mismatch(head, self._cell_digest)
         if mismatch:
-            self.lost(at_s, mismatch)
+            self._replay = None
+            self._ledger.gap(at_s, mismatch, anew=True)
         elif self._replay is None or self._astray:
             self._restore(at_s, head.state)
 
@@ -136,6 +137,7 @@ class SupervisorFollower:
         if self._replay is not None and self._replay.error is not None:
             self._ledger.gap(at_s, f'the trace ends where the supervisor raises '
                              f'{self._replay.error!r}')
+            self._ledger.pass_over()
 
 
 class _Settling:
@@ -215,7 +217,8 @@ class PolicyFollower:
         """Begin, where nothing is known of the loop."""
         mismatch = self._mismatch(head)
         if mismatch:
-            self.lost(at_s, mismatch)
+            self._replay = None
+            self._ledger.gap(at_s, mismatch, anew=True)
         elif self._replay is None:
             loop = PolicyLoop(self._binding, self._kinematics)
             inputs = PolicyInputs(loop, self._binding)

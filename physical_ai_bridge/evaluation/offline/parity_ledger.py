@@ -79,9 +79,15 @@ class Ledger:
         """Count an outcome that cannot be compared."""
         self._uncompared += 1
 
-    def gap(self, at_s: float, why: str) -> None:
-        """Begin a gap, unless one is open."""
-        if self._open is None:
+    def gap(self, at_s: float, why: str, *, anew: bool = False) -> None:
+        """
+        Begin a gap. One that is open goes on, for its own reason, unless this is one ``anew``.
+
+        Where no outcome was left out in it yet, it has had no reason to be told.
+        """
+        if self._open is not None and anew and self._open[1] != why:
+            self.close(at_s)
+        if self._open is None or self._open[2] == self._uncompared:
             self._open = at_s, why, self._uncompared
 
     def close(self, at_s: float, *, end: bool = False) -> None:
