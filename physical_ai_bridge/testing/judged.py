@@ -131,6 +131,7 @@ def _policy(wrong: np.ndarray, recordings: int) -> PolicyScores:
             mode_share={'READY': 0.03, 'ACTIVE': 0.81, 'LIMITING': 0.07, 'STOPPING': 0.01,
                         'STOPPED': 0.08},
             limited={'JOINING': 2 * recordings, 'FORCE_SLOW_DOWN': recordings},
+            ahead={'TCP_SPEED_LIMIT': recordings},
             stops={'FORCE_LIMIT': recordings}, refused={'PROPOSAL_STALE': 2}))
 
 
