@@ -32,11 +32,15 @@ from physical_ai_bridge.evaluation.offline.bag_job import (
 from physical_ai_bridge.evaluation.offline.fleet import in_fleet
 from physical_ai_bridge.observation.decode import decode_image, resize_image
 from physical_ai_bridge.runtime import cdr
+from physical_ai_bridge.testing.bag_messages import smooth_motion
 from physical_ai_bridge.testing.bags import write_bag
 from physical_ai_bridge.testing.models import write_bundle
 
 CAMERAS = ('scene', 'wrist')
 SIDE = 224
+# Inside the cell's workspace; at rest for as long as the supervisor wants to see it.
+POSTURE_RAD = (0.0, -1.52, 2.11, -2.16, -1.57, 0.0)
+REST_S = 0.6
 
 
 def vga_cell(folder: Path) -> Path:
@@ -48,6 +52,15 @@ def vga_cell(folder: Path) -> Path:
     path = folder / 'vga.yaml'
     path.write_text(text, 'utf-8')
     return path
+
+
+def write_vga_bag(folder: Path, cell_path: Path, duration_s: float, compression: str) -> Path:
+    """Write a recording of the packaged arm, which rests at first and then goes to and fro."""
+    cell = load_cell(cell_path)
+    moving = smooth_motion(cell, start=np.array(POSTURE_RAD))
+    return write_bag(
+        folder, cell, duration_s=duration_s, compression=compression, commands=True,
+        emergency_stop=True, motion=lambda at_s: moving(max(0.0, at_s - REST_S)))
 
 
 def heavy_bundle(folder: Path) -> Path:
@@ -178,8 +191,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cell_path = vga_cell(folder)
-        bag = write_bag(folder / 'bag', load_cell(cell_path), duration_s=args.duration_s,
-                        compression=args.compression, commands=True, emergency_stop=True)
+        bag = write_vga_bag(folder / 'bag', cell_path, args.duration_s, args.compression)
         size = sum(path.stat().st_size for path in bag.iterdir())
         print(f'two 640x480 cameras at 30 Hz, {size / 1e6:.0f} MB on disk ({args.compression})')
         job = BagJob(bag=bag, name='bag', cell=cell_path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+import math
 
 import numpy as np
 from physical_ai_bridge.contract.binding import Binding
@@ -89,8 +90,8 @@ class PolicyLoop:
         self._builder.push_wrench(sensor, sample)
         guard = self._binding.manifest.shaping.contact_guard
         if guard is not None and sensor == guard.sensor:
-            force = float(np.linalg.norm(sample.force))
-            if np.isfinite(force):
+            force = math.hypot(*sample.force.tolist())
+            if math.isfinite(force):
                 self._force_n = force
 
     def on_image(self, camera: str, sample: ImageSample, now: Instant) -> None:

@@ -62,9 +62,9 @@ class JointPlausibility:
                            's older than one that came before it')
         elapsed_s = elapsed_ns / NS_PER_S
         excess = np.abs(moved) - (_NOISE_RAD + self._fastest * elapsed_s)
-        joint = int(excess.argmax())
-        if excess[joint] <= 0.0:
+        if (excess <= 0.0).all():
             return None
+        joint = int(excess.argmax())
         return Refusal(Reason.JOINTS_JUMPED, f'{self._names[joint]} is {abs(moved[joint]):.3f} '
                        f'rad from where it was {elapsed_s:.3f} s before')
 

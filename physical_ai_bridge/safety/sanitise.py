@@ -89,9 +89,10 @@ def _convert(
     velocities = np.array([point.velocities for point in message.points], dtype=np.float64)
     rest = [values for point in message.points
             for values in (point.accelerations, point.effort) if values]
-    for index, (q, v) in enumerate(zip(positions, velocities, strict=True)):
-        if not (np.isfinite(q).all() and np.isfinite(v).all()):
-            return Refusal(Reason.PROPOSAL_NOT_FINITE, f'point {index} is not finite')
+    finite = np.isfinite(positions).all(axis=1) & np.isfinite(velocities).all(axis=1)
+    if not finite.all():
+        return Refusal(
+            Reason.PROPOSAL_NOT_FINITE, f'point {int(finite.argmin())} is not finite')
     if rest and not np.isfinite(np.array(rest, dtype=np.float64)).all():
         return Refusal(Reason.PROPOSAL_NOT_FINITE, 'an acceleration or effort is not finite')
     return Trajectory(

@@ -141,8 +141,9 @@ class Watch:
         oldest_at, oldest = self._trail[0]
         if now.steady_ns - oldest_at < seconds_to_ns(REST_S):
             return False
-        moved = max(float(np.abs(position - oldest).max()) for _, position in self._trail)
-        return moved <= REST_RAD
+        # The newest first: a robot that moves is seen to at once.
+        return all(float(np.abs(position - oldest).max()) <= REST_RAD
+                   for _, position in reversed(self._trail))
 
     def frozen(self, commanded: np.ndarray, now: Instant) -> Refusal | None:
         """Take where the robot is sent now (N,); return a joint that does not move at all."""

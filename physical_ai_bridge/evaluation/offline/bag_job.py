@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+import sys
 import time
 from typing import Any
 
@@ -19,6 +22,8 @@ from physical_ai_bridge.contract.binding import bind, Binding
 from physical_ai_bridge.contract.cell_file import cell_digest, load_cell, urdf_path
 from physical_ai_bridge.contract.clock import NS_PER_S
 from physical_ai_bridge.contract.errors import SetupError, WireError
+from physical_ai_bridge.contract.names import POLICY_TRACE, SUPERVISOR_TRACE
+from physical_ai_bridge.contract.samples import JointSample
 from physical_ai_bridge.evaluation.offline.findings import Finding, FindingCode, Severity
 from physical_ai_bridge.evaluation.offline.judge import Judge
 from physical_ai_bridge.evaluation.offline.ledger import Ledger
@@ -28,12 +33,16 @@ from physical_ai_bridge.evaluation.offline.scores import BagScores, ParityScore
 from physical_ai_bridge.evaluation.offline.sums import Sums
 from physical_ai_bridge.evaluation.offline.timeline import BagTimeline
 from physical_ai_bridge.evaluation.offline.timelines import timeline_of
-from physical_ai_bridge.evaluation.offline.topics import JOINTS, match, Topics
+from physical_ai_bridge.evaluation.offline.topics import JOINT_STATE, JOINTS, match, Topics
 from physical_ai_bridge.policy.actions import kinematics_for
 from physical_ai_bridge.policy.open_policy import open_policy, OpenedPolicy
 from physical_ai_bridge.runtime import cdr
 from physical_ai_bridge.safety.robot_model import RobotModel
 
+_TURN_S = 1e-4
+# Who has no joint state among so many messages has none that matters.
+_LONGEST_HEAD = 20_000
+TRACES = frozenset((POLICY_TRACE, SUPERVISOR_TRACE))
 _NO_PARITY = ParityScore(recorded=False, compared={}, identical={}, gaps=(), first_difference='')
 
 
@@ -102,10 +111,13 @@ def open_bench(job: BagJob) -> Bench:
         raise SetupError(f'{job.cell}: robot.urdf: the URDF comes from /robot_description, which '
                          'no recording is asked for; give the file: --urdf FILE')
     text = Path(urdf).read_bytes().decode()
-    opened = open_policy(job.policy, like=None if job.like is None else job.like)
-    binding = bind(cell, opened.manifest, bundle_digest=opened.digest, cell_path=str(job.cell),
-                   manifest_path=str(opened.manifest_path))
-    return Bench(binding, cell_digest(job.cell), RobotModel.from_urdf(text, cell), opened)
+    opened = open_policy(job.policy, like=job.like)
+    binding = bind(cell, opened.manifest, cell_path=str(job.cell),
+                   manifest_path=opened.manifest_path)
+    robot = RobotModel.from_urdf(text, cell)
+    opened.connect()
+    return Bench(replace(binding, bundle_digest=opened.digest), cell_digest(job.cell), robot,
+                 opened)
 
 
 @lru_cache(maxsize=2)
@@ -118,7 +130,7 @@ def judge_bag(job: BagJob) -> BagOutcome:
     begun_s = time.perf_counter()
     bench = _bench(job.cell, job.policy, job.like, job.urdf)
     try:
-        with Recording(job.bag) as recording:
+        with _short_turns(), Recording(job.bag) as recording:
             outcome = _judge(job, bench, recording, begun_s)
     except RecordingError as error:
         finding = Finding(
@@ -126,6 +138,22 @@ def judge_bag(job: BagJob) -> BagOutcome:
             detail=str(error))
         return failed_outcome(job, str(error), (finding,))
     return outcome
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """
+    Let threads take turns often.
+
+    numpy and onnxruntime give the interpreter away for moments; the usual 5 ms until the thread
+    that reads gives it back would be waited for thousands of times.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def failed_outcome(job: BagJob, why: str, findings: tuple[Finding, ...] = ()) -> BagOutcome:
@@ -142,86 +170,80 @@ def _judge(job: BagJob, bench: Bench, recording: Recording, begun_s: float) -> B
     ledger = Ledger()
     recorded = {name: (topic.type_name, topic.count) for name, topic in recording.topics.items()}
     topics = match(bench.binding, recorded, job.remap, ledger)
-    different = _other_robot(bench, recording, topics, ledger)
-    if different:
-        return failed_outcome(job, different, ledger.findings())
-    clock = ReplayClock()
-    begin = _begin(recording, topics, clock, ledger)
-    if begin is None:
-        return failed_outcome(job, 'it holds no message that is of use', ledger.findings())
     runs = topics.policy
     kinematics = kinematics_for(bench.binding, _read_urdf(job))
-    with ThreadPoolExecutor(1, 'inference') as executor:
+    parity = ParityCheck(
+        bench.binding.cell, bench.digest, bench.robot, binding=bench.binding,
+        infer=bench.opened.policy.infer, kinematics=kinematics) if job.parity else None
+    watched = frozenset() if parity is None else parity.topics & recorded.keys()
+    if not watched & TRACES:
+        parity, watched = None, frozenset()
+    messages = prefetched(recording, {*topics.inputs, *watched})
+    with closing(messages), ThreadPoolExecutor(1, 'inference') as executor:
+        head = _head(messages, topics)
+        if not head:
+            return failed_outcome(job, 'it holds no message that is of use', ledger.findings())
+        different = _other_robot(bench, head, ledger)
+        if different:
+            return failed_outcome(job, different, ledger.findings())
+        clock = ReplayClock()
+        _compare_clocks(head[-1], clock, ledger)
         judge = Judge(
-            bench.binding, bench.robot, topics, ledger, clock, begin,
+            bench.binding, bench.robot, topics, ledger, clock, head[0].stamp_ns + clock.shift_ns,
             policy=bench.opened.policy if runs else None, kinematics=kinematics,
             executor=executor, latency_s=job.latency_s)
-        parity = ParityCheck(
-            bench.binding.cell, bench.digest, bench.robot, binding=bench.binding,
-            infer=bench.opened.policy.infer, kinematics=kinematics) if job.parity else None
-        watched = frozenset() if parity is None else parity.topics & recorded.keys()
         count = 0
-        for message in prefetched(recording, {*topics.inputs, *watched}):
+        for message in chain(head, messages):
             count += 1
             judge.take(message)
-            if parity is not None and message.topic in parity.topics:
+            if parity is not None:
                 parity.on_message(message)
         judge.finish()
     _note_problems(recording.problems, judge, ledger)
-    return _outcome(job, recording, judge, ledger, count,
-                    _parity_score(parity, watched), runs, begun_s)
+    return _outcome(job, recording, judge, ledger, count, _parity_score(parity), runs, begun_s)
+
+
+def _head(messages: Iterator[RecordedMessage], topics: Topics) -> list[RecordedMessage]:
+    """Return the messages up to the first joint state: it tells robot and clock."""
+    joints = {topic for topic, source in topics.inputs.items() if source.kind == JOINTS}
+    head: list[RecordedMessage] = []
+    for message in messages:
+        head.append(message)
+        if message.topic in joints or len(head) >= _LONGEST_HEAD:
+            break
+    return head
 
 
 def _read_urdf(job: BagJob) -> Any:
     return lambda: Path(job.urdf or urdf_path(load_cell(job.cell), job.cell)).read_bytes().decode()
 
 
-def _first(recording: Recording, topic: str) -> RecordedMessage | None:
-    return next(iter(recording.messages([topic])), None)
-
-
-def _other_robot(
-        bench: Bench, recording: Recording, topics: Topics, ledger: Ledger) -> str:
+def _other_robot(bench: Bench, head: list[RecordedMessage], ledger: Ledger) -> str:
     """Return why the recording is of another robot than the cell's, '' where it is not."""
-    joints = bench.binding.cell.robot.joints
-    for topic, source in topics.inputs.items():
-        message = _first(recording, topic) if source.kind == JOINTS else None
-        if message is None:
-            continue
-        try:
-            names = cdr.decode_joint_state(message.data).names
-        except WireError:
-            return ''  # told of each message
-        missing = [joint for joint in joints if joint not in names]
-        if missing and not set(joints) & set(names):
-            why = (f'{topic}: its joints are {", ".join(names) or "none"}; the cell file has '
-                   f'{", ".join(joints)}')
-            ledger.add(FindingCode.ROBOT_DIFFERENT, topic, why)
-            return why
-    return ''
+    joints, message = bench.binding.cell.robot.joints, head[-1]
+    names = _joint_state(message)
+    if names is None or set(joints) & set(names.names):
+        return ''
+    why = (f'{message.topic}: its joints are {", ".join(names.names) or "none"}; those of the cell '
+           f'file are {", ".join(joints)}')
+    ledger.add(FindingCode.ROBOT_DIFFERENT, message.topic, why)
+    return why
 
 
-def _begin(
-        recording: Recording, topics: Topics, clock: ReplayClock, ledger: Ledger) -> int | None:
-    """Return the ROS time of the first message of use; the clock is set for the recording."""
-    first = None
-    for topic, source in topics.inputs.items():
-        message = _first(recording, topic)
-        if message is None:
-            continue
-        if first is None or message.stamp_ns < first:
-            first = message.stamp_ns
-        if source.kind == JOINTS:
-            _compare_clocks(message, clock, ledger)
-    return None if first is None else first + clock.shift_ns
+def _joint_state(message: RecordedMessage) -> JointSample | None:
+    if message.type_name != JOINT_STATE:
+        return None
+    try:
+        return cdr.decode_joint_state(message.data)
+    except WireError:
+        return None  # told of every such message, later
 
 
 def _compare_clocks(message: RecordedMessage, clock: ReplayClock, ledger: Ledger) -> None:
-    try:
-        stamp_ns = cdr.decode_joint_state(message.data).stamp_ns
-    except WireError:
+    sample = _joint_state(message)
+    if sample is None:
         return
-    shift_ns = clock.compare(message.stamp_ns, stamp_ns)
+    shift_ns = clock.compare(message.stamp_ns, sample.stamp_ns)
     if shift_ns:
         ledger.add(
             FindingCode.CLOCKS_APART, message.topic,
@@ -237,8 +259,8 @@ def _note_problems(
                    at_s)
 
 
-def _parity_score(check: ParityCheck | None, watched: frozenset[str]) -> ParityScore:
-    if check is None or not watched:
+def _parity_score(check: ParityCheck | None) -> ParityScore:
+    if check is None:
         return _NO_PARITY
     found: Parity = check.finish()
     nodes = (found.supervisor, found.policy)

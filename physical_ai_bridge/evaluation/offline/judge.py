@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+import math
 import struct
 
 import numpy as np
@@ -268,7 +269,9 @@ class Judge:
     def _check_finite(
             self, source: Input, now: Instant, *values: np.ndarray | None) -> None:
         for value in values:
-            if value is not None and not np.isfinite(value).all():
+            # A sum of what is finite is finite, but for overflow, which is looked at then.
+            if value is not None and not math.isfinite(sum(value.tolist())) and not (
+                    np.isfinite(value).all()):
                 self._ledger.add(
                     FindingCode.NOT_FINITE, source.topic,
                     f'found {", ".join(map(str, value.tolist()))}', self._at_s(now))
@@ -300,7 +303,7 @@ class Judge:
         self._check_finite(source, now, sample.force, sample.torque)
         forces = self.forces[sensor]
         if not forces or sample.stamp_ns - forces[-1][0] >= _SHOWN_NS:
-            forces.append((sample.stamp_ns, float(np.linalg.norm(sample.force))))
+            forces.append((sample.stamp_ns, math.hypot(*sample.force.tolist())))
         before, core = self.shadow.core.last_refusal, self.shadow.core
         if core.on_wrench(sensor, sample, now):
             self._decide(now)

@@ -20,7 +20,7 @@ TASK_TOPIC = '/policy_node/task'
 EPISODE_TOPIC = '/mujoco_cell/episode'
 
 _TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
-_JOINT_STATE = 'sensor_msgs/msg/JointState'
+JOINT_STATE = 'sensor_msgs/msg/JointState'
 _WRENCH = 'geometry_msgs/msg/WrenchStamped'
 _CONTROLLER_STATE = 'control_msgs/msg/JointTrajectoryControllerState'
 
@@ -87,7 +87,7 @@ def wanted(binding: Binding) -> tuple[Input, ...]:
     sensors, controller = cell.sensors, cell.controller
     joints = sensors.joint_states
     found = [Input(
-        kind=JOINTS, name=joints.topic, topic=joints.topic, type_name=_JOINT_STATE,
+        kind=JOINTS, name=joints.topic, topic=joints.topic, type_name=JOINT_STATE,
         rate_hz=joints.rate_hz, max_age_s=joints.max_age_s)]
     found += [Input(
         kind=f'wrench/{name}', name=wrench.topic, topic=wrench.topic, type_name=_WRENCH,
@@ -98,9 +98,9 @@ def wanted(binding: Binding) -> tuple[Input, ...]:
         type_name=sensors.cameras[name].type, rate_hz=sensors.cameras[name].rate_hz,
         max_age_s=sensors.cameras[name].max_age_s) for name in spec.images]
     if controller.state_topic is not None:
-        reports_joints = controller.state_type == _JOINT_STATE
+        reports_joints = controller.state_type == JOINT_STATE
         found.append(_plain(REFERENCE, controller.state_topic,
-                            _JOINT_STATE if reports_joints else _CONTROLLER_STATE))
+                            JOINT_STATE if reports_joints else _CONTROLLER_STATE))
     found += _gripper(cell)
     found += [
         _plain(COMMAND, controller.plan_topic, _TRAJECTORY),
@@ -118,7 +118,7 @@ def _gripper(cell: Cell) -> list[Input]:
         return []
     found = [_plain(GRIPPER_COMMAND, gripper.plan_topic, _TRAJECTORY)]
     if gripper.state_topic is not None:
-        found.append(_plain(GRIPPER_STATE, gripper.state_topic, _JOINT_STATE))
+        found.append(_plain(GRIPPER_STATE, gripper.state_topic, JOINT_STATE))
     return found
 
 
