@@ -122,7 +122,7 @@ def load_run(
 
     ``dropped`` says how many messages of each topic the recorder could not write. ``advance`` is
     told, now and then, how many more messages were read. Messages that do not decode are left
-    out and counted in the run's notes.
+    out and counted in the run's notes, which tell, too, what is wrong with the recording.
 
     Raises
     ------
@@ -144,6 +144,8 @@ def load_run(
                 _hand_over(gathered, handler, message)
             if advance is not None and count % 2000 == 1999:
                 advance(2000)
+        if recording.problems:
+            notes['problems'] = ' '.join(f'{problem}.' for problem in recording.problems)
     if gathered.undecodable:
         notes['undecodable'] = ', '.join(
             f'{topic} {count}' for topic, count in sorted(gathered.undecodable.items()))

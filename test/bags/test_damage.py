@@ -160,7 +160,7 @@ def test_no_flipped_bits_lead_to_another_error(whole, changes, tmp_path_factory)
         assert isinstance(recording.topics, dict)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(share=st.floats(0.05, 0.999))
 def test_a_cut_sqlite3_file_gives_the_rows_whose_pages_are_there(
         share, big_db3, tmp_path_factory):

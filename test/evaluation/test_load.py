@@ -182,3 +182,12 @@ def test_a_film_of_a_real_cell_shows_its_camera(
     assert ok and picture.shape == (480, 640, 3)
     assert abs(int(picture[300, 200].mean()) - 90) < 12
     assert sorted(p.name for p in tmp_path.iterdir()) == ['video.webm']
+
+
+def test_what_is_wrong_with_the_recording_is_in_the_notes(
+        truth: Run, cell: Cell, tmp_path: Path) -> None:
+    path = record(truth, tmp_path)
+    (file,) = path.glob('*.mcap')
+    data = file.read_bytes()
+    file.write_bytes(data[:len(data) // 2])
+    assert 'the file ends too early' in load_run(path, cell).notes['problems']
