@@ -41,8 +41,8 @@ def test_every_threshold_that_is_missed_is_named() -> None:
     assert not passed
     assert headline == 'Gate missed: 2 of 4 thresholds not met'
     assert reasons == [
-        'verdicts.stops: found 4, at most 0 is needed (FORCE_LIMIT)',
-        'parity.identical_share: found –, at least 1 is needed (no recorded run)']
+        'verdicts.stops: found 4, at most 0 is needed',
+        'parity.identical_share: at least 1 is needed (not measured in run_001)']
 
 
 @pytest.mark.parametrize('gate', [True, None])
