@@ -68,7 +68,7 @@ def write_report(
             'latency': figures.latency(run, model['p50']),
         }),
     }
-    write_filled(asset('report.html'), parts, path)
+    write_filled(asset('head.html') + asset('report.html'), parts, path)
 
 
 def _heading(metrics: dict[str, Any]) -> str:

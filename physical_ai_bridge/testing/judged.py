@@ -198,9 +198,9 @@ def _comparison(policy: PolicyScores, baseline: PolicyScores) -> Comparison:
         word = 'better' if high < 0.0 else 'worse' if low > 0.0 else 'cannot tell'
         quantities[name] = Interval(
             pairs=8, candidate=mine, baseline=theirs, difference=mine - theirs, low=low,
-            high=high, verdict=word)
+            high=high, verdict=word, p_value=0.62 if word == 'cannot tell' else 0.004)
     quantities['refused_share'] = Interval(
-        pairs=0, candidate=None, baseline=None, difference=None, low=None, high=None,
+        pairs=0, left_out=8, candidate=None, baseline=None, difference=None, low=None, high=None,
         verdict='cannot tell')
     return Comparison(
         baseline=Judged(kind='bundle', name='act_connector_v6', digest='6b' * 32),
@@ -211,9 +211,9 @@ def _gate(holds: bool, policy: PolicyScores) -> tuple[GateCheck, ...]:
     stops = () if holds else (
         GateCheck(metric='verdicts.stops', condition='at most 0', holds=False,
                   found=float(sum(policy.verdicts.stops.values())),
-                  detail='FORCE_LIMIT'),
+                  detail=''),
         GateCheck(metric='parity.identical_share', condition='at least 1', found=None,
-                  holds=False, detail='no recorded run'))
+                  holds=False, detail='not measured in run_001'))
     return (
         GateCheck(metric='action_error.rad.rmse', condition='at most 0.05',
                   found=policy.action_error.rad.rmse,

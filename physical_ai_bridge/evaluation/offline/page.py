@@ -83,8 +83,8 @@ def write_page(
         'words': embedded(japanese(headline)),
         'figures': embedded(figures),
     }
-    template = re.sub(r'\[\[(.+?)\]\]', lambda match: word(match[1]), asset('judgement.html'))
-    write_filled(template, parts, path)
+    body = re.sub(r'\[\[(.+?)\]\]', lambda match: word(match[1]), asset('judgement.html'))
+    write_filled(asset('head.html') + body, parts, path)
 
 
 def worst_bags(scores: Scores, count: int) -> list[str]:

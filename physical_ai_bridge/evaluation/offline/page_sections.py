@@ -171,12 +171,13 @@ def comparison(compared: Comparison | None, plot: str) -> str:
     if compared is None:
         return ''
     rows = [_interval(name, each) for name, each in compared.quantities.items()]
-    method = (f'<p class="meta">{word("Paired by episode; 95 % intervals by drawing again.")} '
+    how = word('Paired by episode; 95 % intervals by drawing again, p by flipping signs.')
+    method = (f'<p class="meta">{how} '
               f'n = {compared.resamples}, seed {compared.seed}</p>')
     return card(
         'Against the baseline', plot,
-        table([' quantity', 'pairs', 'this policy', 'baseline', 'difference', '95 % interval',
-               ' verdict'], rows, word=word), method,
+        table([' quantity', 'pairs', 'without a value', 'this policy', 'baseline', 'difference',
+               '95 % interval', 'p', ' verdict'], rows, word=word), method,
         note='The difference is this policy less the baseline: left of zero is better.')
 
 
@@ -184,9 +185,10 @@ def _interval(name: str, each: Interval) -> str:
     between = NONE if each.low is None or each.high is None else (
         f'{_quantity(name, each.low)} … {_quantity(name, each.high)}')
     return (f'<tr><td class="left">{word(EPISODE_SCORES.get(name, name))}</td>'
-            f'<td>{each.pairs}</td><td>{_quantity(name, each.candidate)}</td>'
+            f'<td>{each.pairs}</td><td>{each.left_out}</td>'
+            f'<td>{_quantity(name, each.candidate)}</td>'
             f'<td>{_quantity(name, each.baseline)}</td><td>{_quantity(name, each.difference)}</td>'
-            f'<td>{between}</td><td class="left">'
+            f'<td>{between}</td><td>{plain(each.p_value)}</td><td class="left">'
             f'{badge(each.verdict, _MOODS.get(each.verdict, ""))}</td></tr>')
 
 
@@ -254,6 +256,7 @@ def reasons(policy: PolicyScores | None, baseline: PolicyScores | None) -> str:
     for title, mood, of in (
             ('would stop', 'poor', lambda each: each.verdicts.stops),
             ('would limit', 'warn', lambda each: each.verdicts.limited),
+            ('limit ahead', 'warn', lambda each: each.verdicts.ahead),
             ('refused by the supervisor', '', lambda each: each.verdicts.refused),
             ('no observation', '', lambda each: each.observations_refused),
             ('no proposal', '', lambda each: each.chunks_refused)):

@@ -6,6 +6,7 @@ from html import escape
 import re
 
 from physical_ai_bridge.contract.guide import GROUPS
+from physical_ai_bridge.evaluation.offline.findings import FindingCode
 
 _PAGE = {
     'evaluation of recordings': '記録の評価',
@@ -25,8 +26,8 @@ _PAGE = {
     'condition': '条件', 'detail': '詳細',
     'quantity': '量', 'pairs': '組', 'this policy': 'このポリシー', 'difference': '差',
     '95 % interval': '95 % 区間', 'verdict': '判定',
-    'Paired by episode; 95 % intervals by drawing again.':
-        'エピソードごとに対にし、再標本化で 95 % 区間を求めています。',
+    'Paired by episode; 95 % intervals by drawing again, p by flipping signs.':
+        'エピソードごとに対にし、95 % 区間は再標本化、p は符号反転検定で求めています。',
     'The difference is this policy less the baseline: left of zero is better.':
         '差はこのポリシーからベースラインを引いたものです。0 より左が改善です。',
     'action error over all joints and rows': '全関節・全行の行動誤差',
@@ -57,7 +58,8 @@ _PAGE = {
     'Each row of a chunk predicts one instant: how the error grows along the chunk, over all '
     'joints.': 'チャンクの各行は 1 つの時点の予測です。誤差がチャンクに沿ってどう増えるかを'
         '全関節について示します。',
-    'Drift': 'ドリフト', 'Error by joint': '関節ごとの誤差', 'Over all rows of all chunks.': '全チャンクの全行です。',
+    'Drift': 'ドリフト', 'Error by joint': '関節ごとの誤差',
+    'Over all rows of all chunks.': '全チャンクの全行です。',
     'time ahead [s]': '先の時間 [s]', 'rmse, baseline': 'rmse（ベースライン）',
     '95th percentile': '95 パーセンタイル',
     'change from the baseline [%]: less is better': 'ベースラインからの変化 [%]（小さいほど良い）',
@@ -66,7 +68,9 @@ _PAGE = {
         '記録された動作と並べてすべての提案を判定し、何も動かしていません。',
     'No inference could be made.': '推論は一度もできませんでした。',
     'Every proposal would have passed unchanged.': 'すべての提案がそのまま通ったはずです。',
-    'would stop': '停止', 'would limit': '制限', 'refused by the supervisor': '拒否',
+    'would stop': '停止', 'would limit': '制限', 'limit ahead': '先に制限',
+    'without a value': '値なし', 'p': 'p',
+    'refused by the supervisor': '拒否',
     'no observation': '観測なし', 'no proposal': '提案なし', 'reason': '理由', 'meaning': '意味',
     'Age of the inputs': '入力の古さ',
     'How old the newest sample of each input was when an observation was made.':
@@ -75,17 +79,20 @@ _PAGE = {
     'Smoothness': '滑らかさ',
     'Jerk over all joints, from a Savitzky-Golay fit; path is the travel of all joints.':
         '全関節のジャーク（Savitzky-Golay）です。経路は全関節の移動量です。',
-    'recorded': '記録', 'proposed by the baseline': 'ベースラインの提案', 'jerk p50': 'ジャーク p50',
+    'recorded': '記録', 'proposed by the baseline': 'ベースラインの提案',
+    'jerk p50': 'ジャーク p50',
     'path': '経路',
     'Parity with the recorded run': '記録された実行との再現一致',
     'Where the bridge itself was running when the recording was made: whether it decides the same '
     'again, bit for bit.': '記録時に本ソフトウェアが動いていた場合、同じ判断をビット単位で'
         '再現するかどうかです。',
     'No recording holds a run of this bridge.': '本ソフトウェアの実行を含む記録はありません。',
-    'parity': '再現一致', 'identical decisions': '一致した判断', 'same': '一致', 'different': '不一致',
+    'parity': '再現一致', 'identical decisions': '一致した判断',
+    'same': '一致', 'different': '不一致',
     'Latency': '遅延',
     'Measured on the machine that evaluated: not a property of the recordings, and not in '
-    'metrics.json.': '評価したマシンでの実測です。記録の性質ではなく、metrics.json にはありません。',
+    'metrics.json.': 
+        '評価したマシンでの実測です。記録の性質ではなく、metrics.json にはありません。',
     'machine': 'マシン', 'inference': '推論', 'deadline': '期限', 'over the deadline': '期限超過',
     'the whole evaluation': '評価全体', 'processes': 'プロセス数', 'inference [ms]': '推論 [ms]',
     'Click a title to sort; a name that is a button shows its timeline.':
@@ -93,7 +100,7 @@ _PAGE = {
     'status': '状態', 'evaluated': '評価済み', 'partly': '一部', 'failed': '失敗', 'time': '時間',
     'inferences': '推論', 'action rmse': '行動 rmse', 'tcp rmse': 'TCP rmse', 'passed': '通過',
     'stops': '停止', 'findings': '所見', 'speed': '速さ', 'topic': 'トピック', 'type': '型',
-    'messages': 'メッセージ', 'rate': '周期', 'the cell file says': 'セルファイル',
+    'messages': 'メッセージ', 'rate': '周波数', 'the cell file says': 'セルファイル',
     'longest gap': '最長の途切れ',
     "This is software, not a certified safety function: it stands beside the robot's own safety "
     'controller, never instead of it.':
@@ -103,73 +110,70 @@ _PAGE = {
         'このページは単独で完結し、ネットワークに接続しません。',
 }
 
+# By code: what it means, and what to do.
 _FINDINGS = {
-    'the recording could not be opened': '記録を開けませんでした',
-    'copy it again, whole, from where it was recorded': '収録元からもう一度すべてコピーしてください',
-    'a part of the recording is missing or damaged': '記録の一部が欠けているか壊れています',
-    'copy it again; what could be read was evaluated':
-        'もう一度コピーしてください。読めた部分は評価しました',
-    'a topic that is needed is not in the recording': '必要なトピックが記録にありません',
-    'record it, or name the topic that stands for it: --remap FROM:=TO':
-        '収録するか、代わりのトピックを --remap FROM:=TO で指定してください',
-    'a topic has another type than the cell file says': 'トピックの型がセルファイルと異なります',
-    'correct the type in the cell file, or remap the topic':
-        'セルファイルの型を直すか、トピックを付け替えてください',
-    'messages do not decode as the type that they are recorded as':
+    'BAG_UNREADABLE': (
+        '記録を開けませんでした', '収録元からもう一度すべてコピーしてください'),
+    'BAG_DAMAGED': (
+        '記録の一部が欠けているか壊れています',
+        'もう一度コピーしてください。読めた部分は評価しました'),
+    'TOPIC_MISSING': (
+        '必要なトピックが記録にありません',
+        '収録するか、代わりのトピックを --remap FROM:=TO で指定してください'),
+    'TYPE_UNEXPECTED': (
+        'トピックの型がセルファイルと異なります',
+        'セルファイルの型を直すか、トピックを付け替えてください'),
+    'ROBOT_DIFFERENT': (
+        'セルファイルとは別のロボットの記録です',
+        '収録したロボットのセルファイルを指定してください'),
+    'UNDECODABLE': (
         'メッセージを記録された型として復号できません',
-    'look at what publishes on this topic': 'このトピックに配信しているものを調べてください',
-    'a NaN or an infinite number came from a sensor': 'センサから NaN または無限大が来ました',
-    'look at the driver of this sensor': 'このセンサのドライバを調べてください',
-    'a stream paused for longer than its max_age_s': 'ストリームが max_age_s より長く途切れました',
-    'look for lost messages: the network, the disk of the recorder, the driver':
-        'メッセージの欠落を調べてください（ネットワーク、収録側のディスク、ドライバ）',
-    'a stream comes at less than its rate in the cell file':
-        'ストリームがセルファイルの周期より遅く届いています',
-    'correct rate_hz in the cell file, or look for lost messages':
-        'セルファイルの rate_hz を直すか、メッセージの欠落を調べてください',
-    'stamps of a topic run backwards': 'トピックのタイムスタンプが逆行しています',
-    'synchronise the clocks of the machines that publish; do not step them while recording':
-        '配信するマシンの時計を合わせ、収録中に時刻を飛ばさないでください',
-    'many messages bear one and the same stamp': '多くのメッセージが同じタイムスタンプです',
-    'look at the driver: it publishes old data, or does not stamp':
-        'ドライバを調べてください。古いデータを配信しているか、タイムスタンプを付けていません',
-    'the stamps and the recorder used clocks that are apart':
+        'このトピックに配信しているものを調べてください'),
+    'NOT_FINITE': (
+        'センサから NaN または無限大が来ました', 'このセンサのドライバを調べてください'),
+    'STALE_SAMPLES': (
+        'max_age_s の許す範囲より古い、または新しい値があります',
+        '時計を合わせ、メッセージを遅らせているものを調べてください'),
+    'STREAM_GAP': (
+        'ストリームが max_age_s より長く途切れました',
+        'メッセージの欠落を調べてください（ネットワーク、収録側のディスク、ドライバ）'),
+    'STREAM_SLOW': (
+        'ストリームがセルファイルの周波数より遅く届いています',
+        'セルファイルの rate_hz を直すか、メッセージの欠落を調べてください'),
+    'STAMPS_BACKWARDS': (
+        'トピックのタイムスタンプが逆行しています',
+        '配信するマシンの時計を合わせ、収録中に時刻を飛ばさないでください'),
+    'STAMPS_FROZEN': (
+        '多くのメッセージが同じタイムスタンプです',
+        'ドライバを調べてください。古いデータを配信しているか、タイムスタンプを付けていません'),
+    'CLOCKS_APART': (
         'タイムスタンプと収録側の時計がずれています',
-    'record with use_sim_time in simulation; synchronise the clocks on a real cell':
-        'シミュレーションでは use_sim_time で収録し、実機では時計を合わせてください',
-    'the joint states name their joints in changing orders':
+        'シミュレーションでは use_sim_time で収録し、実機では時計を合わせてください'),
+    'JOINT_ORDER_CHANGED': (
         '関節状態の関節名の順序が変わります',
-    'look at what else publishes joint states; joints are matched by name':
-        '関節状態を配信しているものがほかにないか調べてください。関節は名前で対応付けます',
-    'joints move as others are commanded: their names look swapped':
+        '関節状態を配信しているものがほかにないか調べてください。関節は名前で対応付けます'),
+    'JOINTS_SWAPPED': (
         '別の関節への指令どおりに動いています。関節名が入れ替わっているようです',
-    'compare the joint order of the driver with its names':
-        'ドライバの関節の順序と名前を照らし合わせてください',
-    'a joint moved faster between two joint states than it can':
+        'ドライバの関節の順序と名前を照らし合わせてください'),
+    'JOINT_JUMP': (
         '関節が 2 つの関節状態の間で可能な速さより速く動きました',
-    'look at the encoder, the names of the joints, and lost messages':
-        'エンコーダ、関節名、メッセージの欠落を調べてください',
-    'a camera shows one and the same picture under new stamps':
+        'エンコーダ、関節名、メッセージの欠落を調べてください'),
+    'FRAME_FROZEN': (
         'カメラが新しいタイムスタンプで同じ画像を出し続けています',
-    'look at the camera driver': 'カメラのドライバを調べてください',
-    'frames cannot be used: size, encoding or content':
+        'カメラのドライバを調べてください'),
+    'IMAGE_REFUSED': (
         'フレームを使えません（サイズ、エンコーディング、内容）',
-    'correct the camera in the cell file, or the camera':
-        'セルファイルのカメラ設定か、カメラを直してください',
-    'the emergency stop is not in the recording: taken as released':
+        'セルファイルのカメラ設定か、カメラを直してください'),
+    'ASSUMED_RELEASED': (
         '非常停止が記録にないため、解除されているものとしました',
-    'record its topic to see what the supervisor would have made of it':
-        'スーパーバイザの判断に含めるには、そのトピックを収録してください',
-    'a wrench sensor is not in the recording: taken as zero':
+        'スーパーバイザの判断に含めるには、そのトピックを収録してください'),
+    'ASSUMED_NO_FORCE': (
         '力覚センサが記録にないため、0 としました',
-    'record its topic: force limits were not judged':
-        'そのトピックを収録してください。力の制限は判定していません',
-    'no commands in the recording: the measured motion stands for them':
+        'そのトピックを収録してください。力の制限は判定していません'),
+    'REFERENCE_MEASURED': (
         '指令が記録にないため、実測の動作で代えました',
-    'record the topic of the controller, too, if it is a trajectory':
-        'コントローラのトピックが軌道であれば、それも収録してください',
+        'コントローラのトピックが軌道であれば、それも収録してください'),
 }
-
 
 # Sentences with numbers in them.
 _HEADLINES = (
@@ -179,8 +183,10 @@ _HEADLINES = (
     (r'Gate missed: (\d+) of (\d+) thresholds? not met', r'判定基準は未達: \2 項目中 \1 項目'),
     (r'Gate passed: all (\d+) thresholds met', r'判定基準を達成: 全 \1 項目'),
     (r'Gate passed: the only threshold met', '判定基準を達成: 1 項目'),
-    (r'(\d+) of (\d+) recordings? could not be evaluated', r'\2 件中 \1 件の記録を評価できませんでした'),
-    (r'No inference could be made on (\d+) recordings?', r'\1 件の記録で推論が一度もできませんでした'),
+    (r'(\d+) of (\d+) recordings? could not be evaluated',
+     r'\2 件中 \1 件の記録を評価できませんでした'),
+    (r'No inference could be made on (\d+) recordings?',
+     r'\1 件の記録で推論が一度もできませんでした'),
     (r'(\d+) recordings? evaluated: action error (.+), no stop by the supervisor',
      r'\1 件の記録を評価: 行動誤差 \2、スーパーバイザの停止なし'),
     (r'(\d+) recordings? evaluated: action error (.+), (\d+) stops? by the supervisor',
@@ -198,11 +204,14 @@ def japanese(headline: str) -> dict[str, str]:
 
     ``headline`` is that of ``summary.verdict``.
     """
-    said = {headline: re.sub(pattern, text, headline) for pattern, text in _HEADLINES
-            if re.fullmatch(pattern, headline)}
+    said = {found[0]: found.expand(text) for pattern, text in _HEADLINES
+            if (found := re.fullmatch(pattern, headline))}
     reasons = {reason.meaning: advice.meaning_ja
                for group in GROUPS for reason, advice in group.advice.items()}
-    return reasons | _FINDINGS | _PAGE | said
+    findings = {said_in_english: text for code, texts in _FINDINGS.items()
+                for said_in_english, text in zip(
+                    (FindingCode(code).meaning, FindingCode(code).advice), texts, strict=True)}
+    return reasons | findings | _PAGE | said
 
 
 def word(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from physical_ai_bridge.evaluation.offline.findings import Severity
 from physical_ai_bridge.evaluation.offline.scores import (
     BagScores,
+    GateCheck,
     ParityScore,
     PolicyScores,
     Scores,
@@ -37,15 +38,19 @@ def verdict(scores: Scores) -> tuple[bool, str, list[str]]:
     """
     different = [f'{bag.bag}: decided differently than recorded: {bag.parity.first_difference}'
                  for bag in scores.bags if bag.parity.holds is False]
-    missed = [f'{check.metric}: found {plain(check.found)}, {check.condition} is needed'
-              f'{f" ({check.detail})" if check.detail else ""}'
-              for check in scores.gate if not check.holds]
+    missed = [_missed(check) for check in scores.gate if not check.holds]
     failed = [f'{bag.bag}: {bag.failure or "could not be evaluated"}'
               for bag in scores.bags if bag.status == 'failed']
     reasons = different + (missed if scores.gate else failed)
     if not scores.bags:
         reasons.append('no recording was given')
     return not reasons, _headline(scores, different, missed, failed), reasons
+
+
+def _missed(check: GateCheck) -> str:
+    found = '' if check.found is None else f'found {plain(check.found)}, '
+    detail = f' ({check.detail})' if check.detail else ''
+    return f'{check.metric}: {found}{check.condition} is needed{detail}'
 
 
 def _headline(

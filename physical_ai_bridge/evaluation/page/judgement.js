@@ -92,14 +92,14 @@
         color: mode.known ? `--mode-${mode.mode.toLowerCase()}` : '--muted', line: { width: 0 },
         pattern: { shape: patterns[mode.mode] || '', fillmode: 'overlay', fgcolor: '--card', fgopacity: 0.6, size: 6 },
       },
-      legend: 'legend2', hovertemplate: '%{customdata[0]} · %{customdata[1]}<br>%{base:.2f} s + %{x:.2f} s<extra></extra>',
+      legend: 'legend2', hovertemplate: '%{customdata[0]} · %{customdata[1]}<br>%{base:.2f} … %{x:.2f} s<extra></extra>',
     })),
     ...(bag.gaps.length ? [{
       type: 'bar', orientation: 'h', name: 'pauses', yaxis: 'y4', width: 0.8, legend: 'legend2',
       y: bag.gaps.map(() => 0), base: bag.gaps.map((gap) => gap[1]),
       x: bag.gaps.map((gap) => gap[2] - gap[1]), customdata: bag.gaps.map((gap) => gap[0]),
       marker: { color: '--warn', line: { width: 0 }, pattern: { shape: '.', fillmode: 'overlay', fgcolor: '--card' } },
-      hovertemplate: '%{customdata}<br>%{base:.2f} s + %{x:.2f} s<extra></extra>',
+      hovertemplate: '%{customdata}<br>%{base:.2f} … %{x:.2f} s<extra></extra>',
     }] : []),
   ];
   const traces = (bag) => {

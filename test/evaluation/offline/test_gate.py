@@ -42,7 +42,7 @@ POLICY = PolicyScores(
     sync_spread_s=SPREAD,
     verdicts=Verdicts(
         proposals=100, passed=97, limited_share=0.03, mode_share={'ACTIVE': 1.0},
-        limited={'VELOCITY_LIMIT': 2}, stops={'FORCE_LIMIT': 1}, refused={}))
+        limited={'VELOCITY_LIMIT': 2}, ahead={}, stops={'FORCE_LIMIT': 1}, refused={}))
 SAME = ParityScore(recorded=True, compared={'policy': 9}, identical={'policy': 9}, gaps=(),
                    first_difference='')
 OTHER = replace(SAME, identical={'policy': 8})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 import os
 from pathlib import Path
 import shutil
 
+import numpy as np
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.evaluation.metrics import measure
-from physical_ai_bridge.evaluation.offline.page import write_page
+from physical_ai_bridge.evaluation.offline.page import worst_bags, write_page
 from physical_ai_bridge.evaluation.report import write_report
 from physical_ai_bridge.testing.judged import judged, Judgement
 import pytest
@@ -21,6 +23,8 @@ playwright = pytest.importorskip(
 NAMES = (os.environ.get('CHROMIUM', ''), 'chromium', 'chromium-browser', 'google-chrome')
 FLAGS = ('--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync')
+# Of everything that the page can show, some.
+FULL = judged(1, bags=4, failed=1, partly=1, baseline=True, gate=False, different=True)
 EVIL = '</script><img src=x onerror=alert(1)>'
 # The values of a line of the timeline, by its name.
 Y_OF = """name => {
@@ -46,11 +50,12 @@ class Seen:
         self.complaints.append(f'a dialog: {dialog.message}')
         dialog.dismiss()
 
-    def open(self, path: Path) -> None:
+    def show(self, path: Path) -> None:
         """Open a file, and wait until its plots are drawn."""
         self.page.goto(path.as_uri())
         self.page.wait_for_function(
-            "() => [...document.querySelectorAll('.plot')].every((p) => p.querySelector('.trace'))")
+            "() => [...document.querySelectorAll('.plot')].every("
+            "(plot) => plot.querySelector('.trace'))")
 
     def assert_nothing_was_wrong(self) -> None:
         """Nothing was said on the console, and nothing was asked of any network."""
@@ -78,7 +83,7 @@ def look(browser: playwright.Browser) -> Iterator[Callable[..., Seen]]:
     def open_it(path: Path, **how: object) -> Seen:
         context = browser.new_context(**{'viewport': {'width': 1280, 'height': 900}, **how})
         seen.append(Seen(context.new_page()))
-        seen[-1].open(path)
+        seen[-1].show(path)
         return seen[-1]
 
     yield open_it
@@ -101,9 +106,7 @@ def page_of(
 
 @pytest.fixture(scope='module')
 def full(page_of: Callable[[Judgement], Path]) -> Path:
-    """A page on which everything is shown that there is."""
-    return page_of(judged(1, bags=4, failed=1, partly=1, baseline=True, gate=False,
-                          different=True))
+    return page_of(FULL)
 
 
 def assert_every_plot_is_drawn(page: playwright.Page) -> None:
@@ -144,16 +147,25 @@ def test_the_pictures_of_the_worst_moments_are_there(
 
 def test_choosing_a_recording_shows_its_timeline(full: Path, look: Callable[..., Seen]) -> None:
     page = look(full).page
+    timelines = {timeline.bag: timeline for timeline in FULL.timelines}
     chips = page.locator('.episodes button')
-    assert chips.count() == 3
-    before = page.evaluate(Y_OF, 'measured')
+    assert [chip.inner_text() for chip in chips.all()] == worst_bags(FULL.scores, 8)
+
+    def assert_it_is_shown(bag: str) -> None:
+        joint = int(page.locator('#joint').input_value())
+        expected = np.degrees(timelines[bag].measured[1][:50, joint])
+        np.testing.assert_allclose(page.evaluate(Y_OF, 'measured'), expected, atol=1e-4)
+        assert page.locator('.panel:visible').count() == 1
+        pressed = page.locator('.episodes [aria-pressed="true"]')
+        assert pressed.all_inner_texts() == [bag]
+
+    first, second, *_ = worst_bags(FULL.scores, 8)
+    assert_it_is_shown(first)
     chips.nth(1).focus()
     page.keyboard.press('Enter')
-    assert chips.nth(1).get_attribute('aria-pressed') == 'true'
-    assert page.evaluate(Y_OF, 'measured') != before
-    assert page.locator('.panel:visible').count() == 1
-    page.locator('#bags button[data-bag="0"]').click()
-    assert page.evaluate(Y_OF, 'measured') == before
+    assert_it_is_shown(second)
+    page.locator('#bags button', has_text=first).click()
+    assert_it_is_shown(first)
 
 
 def test_choosing_a_joint_shows_its_motion_and_what_was_proposed(
@@ -179,7 +191,7 @@ def test_a_picture_leads_to_its_moment_and_back(full: Path, look: Callable[..., 
 def test_the_recordings_are_sorted_by_any_column_and_what_is_unknown_stands_last(
         full: Path, look: Callable[..., Seen]) -> None:
     page = look(full).page
-    values = "rows => rows.map((row) => row.children[4].dataset.v)"
+    values = 'rows => rows.map((row) => row.children[4].dataset.v)'
     button = page.locator('#bags th button').nth(4)
     for sign in (1.0, -1.0):
         button.click()
@@ -218,10 +230,28 @@ def test_it_prints_in_light_and_is_dark_again_afterwards(
     assert page.locator('details:not([open])').count()
 
 
+def hostile() -> Judgement:
+    """Return a judgement in which everything that somebody else has named is hostile."""
+    given = judged(2, bags=2, partly=2, topic=EVIL, gate=False)
+    names = {timeline.bag: f'{timeline.bag} {EVIL}' for timeline in given.timelines}
+    bags = tuple(replace(bag, bag=names[bag.bag], failure=EVIL) for bag in given.scores.bags)
+    policy = replace(given.scores.policy, name=EVIL)
+    timelines = tuple(replace(
+        timeline, bag=names[timeline.bag], joints=(EVIL, *timeline.joints[1:]),
+        modes=tuple(replace(span, detail=EVIL) for span in timeline.modes),
+        forces={EVIL: timeline.forces['wrist']},
+        moments=tuple(replace(moment, what=EVIL) for moment in timeline.moments),
+    ) for timeline in given.timelines)
+    return replace(given, timelines=timelines, scores=replace(
+        given.scores, cell=EVIL, policy=policy, bags=bags))
+
+
 def test_hostile_text_stays_text(page_of: Callable, look: Callable[..., Seen]) -> None:
-    page = look(page_of(judged(2, bags=2, partly=2, topic=EVIL))).page
+    page = look(page_of(hostile())).page
     page.eval_on_selector_all('details', 'all => all.forEach((each) => { each.open = true; })')
-    assert page.locator('code:visible', has_text=EVIL).count() >= 2
+    for place in ('.meta', 'dd', 'code', '.episodes button', '.moment', '#bags td'):
+        assert page.locator(f'{place}:visible', has_text=EVIL).count(), place
+    assert page.locator('#joint option', has_text=EVIL).count() == 1
     assert page.locator('img[src="x"]').count() == 0
     # In what is told of a pause when the pointer is on it, too.
     said = page.evaluate("""() => document.getElementById('timeline').data
