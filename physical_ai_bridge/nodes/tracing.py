@@ -58,8 +58,9 @@ class Trace:
 
     def begin(self, now: Instant, state: Callable[[], bytes | None]) -> None:
         """Begin anew, before the core is told anything of its activation."""
-        self._look()
-        self._add_head(now, state())
+        self._look(now)
+        if self._on:
+            self._add_head(now, state())
 
     def collect(
             self, now: Instant, state: Callable[[], bytes | None], fresh: bytes | None = None,
@@ -75,9 +76,8 @@ class Trace:
         if now.steady_ns - self._looked_ns < _PERIOD_NS:
             return None
         self._looked_ns = now.steady_ns
-        was_on = self._on
-        self._look()
-        if self._on and (not was_on or now.steady_ns - self._headed_ns >= _HEAD_NS):
+        began = self._look(now)
+        if self._on and (began or now.steady_ns - self._headed_ns >= _HEAD_NS):
             self._add_head(now, state() if fresh is None else fresh)
         return self._writer.take() if self._on else None
 
@@ -88,19 +88,19 @@ class Trace:
 
     def flush(self) -> None:
         """Send what there is: the core is told nothing more for now."""
-        self.publish(self._writer.take())
+        if self._on:
+            self.publish(self._writer.take())
 
-    def _look(self) -> None:
-        self._on = self._publisher.get_subscription_count() > 0
-        if not self._on:
-            self._writer.drop()
+    def _look(self, now: Instant) -> bool:
+        """See whether anybody listens; return whether that is new."""
+        was_on, self._on = self._on, self._publisher.get_subscription_count() > 0
+        if self._on and not was_on:
+            self._writer.begin(now)
+        return self._on and not was_on
 
     def _add_head(self, now: Instant, state: bytes | None) -> None:
-        if not self._on:
-            return
         if state is None:  # without one nobody could go on from here
             self._on = False
-            self._writer.drop()
             return
         self._headed_ns = now.steady_ns
         self._writer.head(now, replace(self._head, state=state))

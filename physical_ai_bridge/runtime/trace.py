@@ -7,11 +7,12 @@ fingerprint. It comes in batches, each the bytes of one message: a msgpack strea
 
 ::
 
-    [FORMAT, batch, entries]                       batch counts from 0, entries in this batch
+    [FORMAT, run, number, entries]                 which batch, and how many entries it has
     [kind, ros_ns, steady_ns, form, content], ...
 
-``form`` says what ``content`` is, see ``Form``. A trace begins with a head, and heads are
-repeated, so that whoever has missed something can go on from the next.
+``form`` says what ``content`` is, see ``Form``. Between batches of one run whose numbers follow
+each other nothing is missing. A run begins with a head, and heads are repeated, so that whoever
+has missed something can go on from the next.
 """
 
 from __future__ import annotations
@@ -92,8 +93,13 @@ class TraceEntry:
 
 @dataclass(frozen=True, slots=True)
 class TraceBatch:
-    """The entries of one message; ``number`` is one more than that of the batch before."""
+    """
+    The entries of one message.
 
+    ``number`` is one more than that of the batch before in its ``run``; it counts from 0.
+    """
+
+    run: int
     number: int
     entries: tuple[TraceEntry, ...]
 
@@ -122,7 +128,12 @@ class TraceWriter:
     def __init__(self, recorded: Collection[str]) -> None:
         self._recorded = frozenset(recorded)
         self._packer = msgpack.Packer(autoreset=False)
-        self._number = self._entries = 0
+        self._run = self._number = self._entries = 0
+
+    def begin(self, now: Instant) -> None:
+        """Begin another run: what no batch has yet is left out, and others may have been."""
+        self._packer.reset()
+        self._run, self._number, self._entries = now.steady_ns, 0, 0
 
     def append(self, kind: str, now: Instant, payload: bytes = b'') -> None:
         """Add what a journal would have."""
@@ -146,15 +157,12 @@ class TraceWriter:
         """Return what has come since the last batch, None where nothing has."""
         if not self._entries:
             return None
-        batch = msgpack.packb((FORMAT, self._number, self._entries)) + self._packer.bytes()
-        self._number += 1
-        self.drop()
-        return batch
-
-    def drop(self) -> None:
-        """Forget what no batch has yet."""
+        about = (FORMAT, self._run, self._number, self._entries)
+        batch = msgpack.packb(about) + self._packer.bytes()
         self._packer.reset()
+        self._number += 1
         self._entries = 0
+        return batch
 
 
 def read_batch(data: bytes) -> TraceBatch:
@@ -170,16 +178,17 @@ def read_batch(data: bytes) -> TraceBatch:
     unpacker = msgpack.Unpacker(use_list=False, max_buffer_size=_MOST_BYTES)
     try:
         unpacker.feed(data)
-        layout, number, count = unpacker.unpack()
+        layout, *about = unpacker.unpack()
         if layout != FORMAT:
             raise BridgeError(f'found a trace of format {layout!r}, this version reads {FORMAT}; '
                               'read it with the version that wrote it')
-        if type(number) is not int or number < 0:
-            raise ValueError(f'{number!r} is no number of a batch')
+        if [*map(type, about)] != [int, int, int]:
+            raise ValueError('it does not say which batch it is')
+        run, number, count = about
         entries = tuple(_entry(*unpacker.unpack()) for _ in range(count))
         if unpacker.tell() != len(data):
             raise ValueError(f'{len(data) - unpacker.tell()} bytes are left over')
-        return TraceBatch(number, entries)
+        return TraceBatch(run, number, entries)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise BridgeError(
             f'not a batch of a trace of this package: {error or type(error).__name__}') from error

@@ -15,6 +15,7 @@ from physical_ai_bridge.observation.builder import Observation
 from physical_ai_bridge.runtime.cdr import encode_joint_trajectory, encode_uint8_multi_array
 from physical_ai_bridge.runtime.decision_bytes import observation_payload, proposal_payload
 from physical_ai_bridge.runtime.incident import IncidentRecorder, Record
+from physical_ai_bridge.runtime.journal import JournalEntry
 from physical_ai_bridge.runtime.policy_inputs import policy_topics, PolicyInputs
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.policy_replay import Infer
@@ -30,18 +31,20 @@ _STEP_S = 0.01
 
 
 class TracedNode:
-    """Puts into ``messages`` what a node of a cell takes, and its trace."""
+    """Puts what a node takes, and its trace, into ``messages``, and all into a ``journal``."""
 
     def __init__(self, trace: str, topics: dict[str, str], head: Head,
                  messages: list[RecordedMessage]) -> None:
         self._trace, self._topics, self._head = trace, topics, head
         self.messages = messages
+        self.journal: list[JournalEntry] = []
         self._writer = TraceWriter(topics)
         self._batch_ns = 0
 
     def append(self, kind: str, now: Instant, payload: bytes = b'') -> None:
         """Take note of a call or an outcome."""
         self._writer.append(kind, now, payload)
+        self.journal.append(JournalEntry(kind, now, payload))
         if kind in self._topics:
             self._record(self._topics[kind], now, payload)
 
@@ -51,6 +54,10 @@ class TracedNode:
             package_version=self._head.package_version, node=self._head.node,
             cell_digest=self._head.cell_digest, bundle_digest=self._head.bundle_digest,
             provider=self._head.provider, state=state))
+
+    def restart(self, now: Instant) -> None:
+        """Leave out what was not sent, and begin anew."""
+        self._writer.begin(now)
 
     def send(self, now: Instant, *, at_once: bool = False) -> None:
         """Publish a batch, if it is time."""
@@ -87,6 +94,10 @@ class TracingRecorder(IncidentRecorder):
         super().keep_snapshot(now, state)
         self._node.head(now, state)
 
+    def restart(self, now: Instant) -> None:
+        """Begin anew: nobody listened for a while."""
+        self._node.restart(now)
+
     def send(self, now: Instant) -> None:
         """Publish what there is."""
         self._node.send(now, at_once=True)
@@ -118,6 +129,11 @@ class TracedPolicy:
         self._position = np.zeros(len(binding.cell.robot.joints))
         self._command: Trajectory | None = None
         self._headed_ns = 0
+
+    @property
+    def journal(self) -> list[JournalEntry]:
+        """The run's journal."""
+        return self._node.journal
 
     def activate(self) -> None:
         """Begin anew."""

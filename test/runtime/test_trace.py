@@ -73,12 +73,22 @@ def test_a_payload_that_no_recording_has_stands_in_the_trace():
 def test_where_nothing_came_there_is_no_batch():
     writer = TraceWriter(RECORDED)
     assert writer.take() is None
-    writer.append('tick', NOW, OUTCOME)
-    writer.drop()
-    assert writer.take() is None
     writer.append('stop', NOW)
     assert read_batch(writer.take()).number == 0
     assert writer.take() is None
+
+
+def test_another_run_counts_anew_and_has_nothing_of_the_last():
+    writer = TraceWriter(RECORDED)
+    writer.append('stop', NOW)
+    first = read_batch(writer.take())
+    writer.append('reset', NOW)
+    writer.begin(NOW)
+    writer.append('stop', NOW)
+    second = read_batch(writer.take())
+    assert first.run != second.run == NOW.steady_ns
+    assert second.number == 0
+    assert [entry.kind for entry in second.entries] == ['stop']
 
 
 def test_an_image_is_told_by_its_ends_and_its_length():
@@ -133,9 +143,9 @@ def test_a_batch_that_is_not_whole_is_refused(cut, added):
     ('head', 0, 0, 3, msgpack.packb(dict.fromkeys('abcdef', '')))])
 def test_an_entry_of_another_make_is_refused(entry):
     with pytest.raises(BridgeError, match='not a batch of a trace'):
-        read_batch(msgpack.packb((1, 0, 1)) + msgpack.packb(entry))
+        read_batch(msgpack.packb((1, 0, 0, 1)) + msgpack.packb(entry))
 
 
 def test_another_format_is_named():
     with pytest.raises(BridgeError, match='found a trace of format 2, this version reads 1'):
-        read_batch(msgpack.packb((2, 0, 0)))
+        read_batch(msgpack.packb((2, 0, 0, 0)))

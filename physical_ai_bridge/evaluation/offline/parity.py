@@ -136,7 +136,7 @@ class _Reading:
         self._window, self._ledger, self._follower = window, ledger, follower
         self._waiting: deque[_Waiting] = deque()
         self._last: dict[str, int] = {}
-        self._number: int | None = None
+        self._expected: tuple[int, int] | None = None
         ledger.gap(0.0, f'the bag has nothing on {trace}, which `physical_ai_bridge record` '
                    'records')
 
@@ -166,18 +166,19 @@ class _Reading:
 
     def _begin(self, waiting: _Waiting) -> None:
         at_s = waiting.elapsed_ns / NS_PER_S
-        if waiting.batch is None:
-            if self._number is not None:
-                self._number += 1
+        batch, expected = waiting.batch, self._expected
+        if batch is None:
+            if expected is not None:
+                self._expected = expected[0], expected[1] + 1
             self._follower.lost(at_s, waiting.trouble)
             return
-        before, self._number = self._number, waiting.batch.number
-        if before is None:
+        self._expected = batch.run, batch.number + 1
+        if expected is None:
             self._ledger.close(at_s)
             self._follower.lost(at_s, 'what came before is not in the bag')
-        elif self._number == 0:
-            self._follower.lost(at_s, 'the node was started anew')
-        elif self._number != before + 1:
+        elif batch.run != expected[0] and batch.number == 0:
+            self._follower.lost(at_s, 'the trace began anew')
+        elif (batch.run, batch.number) != expected:
             self._follower.lost(at_s, 'a part of the trace is not in the bag')
 
     def _read(self, waiting: _Waiting, *, patient: bool) -> bool:

@@ -100,7 +100,7 @@ def altered(messages, topic, number, change):
     """Return a bag in which the bytes of a trace's batch are changed."""
     at = [index for index, message in enumerate(messages) if message.topic == topic][number]
     data = change(decode_uint8_multi_array(messages[at].data))
-    return [*messages[:at], replace(messages[at], data=encode_uint8_multi_array(data)),
+    return [*messages[:at], messages[at]._replace(data=encode_uint8_multi_array(data)),
             *messages[at + 1:]]
 
 
@@ -183,6 +183,20 @@ def test_a_policy_that_is_activated_anew_has_settled(proposed):
     assert node.compared['propose'] >= outcomes_in(proposed)['propose'] - 10
 
 
+def test_a_trace_that_pauses_while_nobody_listens_is_picked_up():
+    messages = []
+    recorder = TracingRecorder(CELL, messages)
+    robot = RecordedRobot(CELL, recorder=recorder)
+    robot.make_ready()
+    robot.tick(130)
+    recorder.restart(robot.clock.now)
+    robot.tick(200)
+    node = parity_of(messages).supervisor
+    assert node.holds
+    (gap,) = node.gaps
+    assert 'the trace began anew' in gap
+
+
 @pytest.mark.parametrize('begin', [0.05, 0.9, 1.6])
 def test_a_bag_that_begins_in_the_middle_is_picked_up(supervised, proposed, begin):
     parity = parity_of([each for each in supervised if at_s(supervised, each) > begin])
@@ -211,7 +225,7 @@ def test_a_message_that_was_recorded_behind_its_trace_is_found(supervised):
     shuffled = sorted(supervised, key=lambda each: each.stamp_ns + (
         late.choice((0, 0, 300_000_000)) if each.topic == SENSORS.wrenches['wrist'].topic else 0))
     stamps = sorted(each.stamp_ns for each in supervised)
-    node = parity_of([replace(each, stamp_ns=stamp)
+    node = parity_of([each._replace(stamp_ns=stamp)
                       for each, stamp in zip(shuffled, stamps, strict=True)]).supervisor
     assert node.holds
     assert node.gaps == ()
