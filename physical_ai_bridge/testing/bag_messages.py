@@ -147,7 +147,8 @@ def _state(motion: Motion, t_s: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _wrenches(frame_id: str, seed: int) -> Payload:
     types, kind = _types(), 'geometry_msgs/msg/WrenchStamped'
-    values = np.random.default_rng(seed).normal(scale=0.2, size=(512, 6)).round(6)
+    values = np.random.default_rng(seed).normal(
+        scale=(*(0.2,) * 3, *(0.01,) * 3), size=(512, 6)).round(6)
     vector, wrench = (types.types[f'geometry_msgs/msg/{name}'] for name in ('Vector3', 'Wrench'))
     bodies = [bytes(types.serialize_cdr(types.types[kind](
         _header(frame_id), wrench(vector(*row[:3]), vector(*row[3:]))), kind))
