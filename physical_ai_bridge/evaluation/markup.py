@@ -56,7 +56,8 @@ def write_filled(template: str, parts: Mapping[str, str], path: Path) -> None:
     """
     html = re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], template)
     partial = path.with_name(f'.{path.name}.part')
-    partial.write_text(html, encoding='utf-8')
+    # A file name that is no UTF-8 becomes text that a page can hold.
+    partial.write_text(html, encoding='utf-8', errors='backslashreplace')
     partial.replace(path)
 
 

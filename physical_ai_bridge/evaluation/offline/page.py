@@ -11,7 +11,13 @@ import re
 from typing import Any
 
 from physical_ai_bridge.contract.cell import Cell
-from physical_ai_bridge.evaluation.markup import asset, embedded, plotly_script, write_filled
+from physical_ai_bridge.evaluation.markup import (
+    asset,
+    embedded,
+    plotly_script,
+    tight,
+    write_filled,
+)
 from physical_ai_bridge.evaluation.offline import page_sections, page_tables
 from physical_ai_bridge.evaluation.offline.page_figures import figures_of
 from physical_ai_bridge.evaluation.offline.page_timeline import MOMENTS, timeline_values
@@ -80,7 +86,7 @@ def write_page(
         'latency': _place('latency', figures),
         'bags': page_tables.bags(scores, timing, panels.numbers),
         'footer': escape(made),
-        'words': embedded(japanese(headline)),
+        'words': embedded(japanese(tight(headline))),
         'figures': embedded(figures),
     }
     body = re.sub(r'\[\[(.+?)\]\]', lambda match: word(match[1]), asset('judgement.html'))

@@ -7,7 +7,7 @@ from html import escape
 
 import physical_ai_bridge
 from physical_ai_bridge.evaluation.figures import MODES
-from physical_ai_bridge.evaluation.markup import meaning, table, tile
+from physical_ai_bridge.evaluation.markup import meaning, table, tight, tile
 from physical_ai_bridge.evaluation.offline.findings import Finding, FindingCode, Severity
 from physical_ai_bridge.evaluation.offline.page_words import word
 from physical_ai_bridge.evaluation.offline.scores import (
@@ -41,6 +41,7 @@ _SEVERITIES = {str(Severity.ERROR): 'poor', str(Severity.WARNING): 'warn'}
 def verdict_parts(scores: Scores) -> dict[str, str]:
     """Return the verdict on top: its class, mark, headline, and what speaks for it."""
     passed, headline, reasons = verdict(scores)
+    headline = tight(headline)
     title = 'Passed' if scores.gate else 'Evaluated, without a gate'
     lines = [f'<li>{escape(reason)}</li>' for reason in reasons[:REASONS_SHOWN]]
     if len(reasons) > REASONS_SHOWN:

@@ -91,7 +91,7 @@ _PAGE = {
     'same': '一致', 'different': '不一致',
     'Latency': '遅延',
     'Measured on the machine that evaluated: not a property of the recordings, and not in '
-    'metrics.json.': 
+    'metrics.json.':
         '評価したマシンでの実測です。記録の性質ではなく、metrics.json にはありません。',
     'machine': 'マシン', 'inference': '推論', 'deadline': '期限', 'over the deadline': '期限超過',
     'the whole evaluation': '評価全体', 'processes': 'プロセス数', 'inference [ms]': '推論 [ms]',

@@ -19,14 +19,13 @@ from physical_ai_bridge.evaluation.words import (
     in_mm,
     in_percent,
     in_rad,
-    in_seconds,
     NONE,
     plain,
 )
 
+# Few and narrow: a terminal may be 80 characters wide.
 SUMMARY_COLUMNS = (
-    'recording', 'status', 'time', 'inferences', 'action rmse', 'tcp rmse', 'passed', 'stops',
-    'findings', 'parity', 'speed')
+    'recording', 'status', 'rmse rad', 'tcp mm', 'passed', 'stops', 'parity', 'speed')
 
 
 def verdict(scores: Scores) -> tuple[bool, str, list[str]]:
@@ -109,22 +108,21 @@ def passed_share(policy: PolicyScores | None) -> float | None:
 def summary_rows(scores: Scores, timing: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return a row of ``SUMMARY_COLUMNS`` a recording, and one for all where there are several."""
     bags = timing.get('bags') or {}
-    rows = [_row(bag.bag, bag.status, bag.duration_s, bag.policy, findings_word(bag),
-                 parity_word(bag.parity), (bags.get(bag.bag) or {}).get('real_time_factor'))
+    rows = [_row(bag.bag, bag.status, bag.policy, parity_word(bag.parity),
+                 (bags.get(bag.bag) or {}).get('real_time_factor'))
             for bag in scores.bags]
     if len(rows) > 1:
-        rows.append(_row(
-            'all', '', sum(bag.duration_s for bag in scores.bags), scores.overall, '', '', None))
+        rows.append(_row('all', '', scores.overall, '', None))
     return rows
 
 
 def _row(
-        name: str, status: str, duration_s: float, policy: PolicyScores | None, findings: str,
-        parity: str, real_time_factor: float | None) -> tuple[str, ...]:
+        name: str, status: str, policy: PolicyScores | None, parity: str,
+        real_time_factor: float | None) -> tuple[str, ...]:
     error = policy.action_error if policy else None
     stops = stops_of(policy)
     return (
-        name, status, in_seconds(duration_s or None), str(policy.inferences) if policy else NONE,
-        in_rad(error.rad.rmse) if error else NONE, in_mm(error.tcp_m.rmse) if error else NONE,
-        in_percent(passed_share(policy)), NONE if stops is None else str(stops), findings, parity,
+        name, status, in_rad(error.rad.rmse if error else None).removesuffix(' rad'),
+        in_mm(error.tcp_m.rmse if error else None).removesuffix(' mm'),
+        in_percent(passed_share(policy)), NONE if stops is None else str(stops), parity,
         NONE if real_time_factor is None else f'{real_time_factor:.1f}x')

@@ -108,7 +108,7 @@
     if (proposed) data.push(line(proposed, 'proposed', { color: '--joint-2', width: 1.1 }, 'y', { opacity: 0.75, hoverinfo: 'skip', hovertemplate: null }));
     if (measured) data.push(line(measured, 'measured', { color: '--joint-1', width: 2.2 }, 'y'));
     if (commanded) data.push(line(commanded, 'commanded', { color: '--text', width: 1.2, dash: 'dot' }, 'y'));
-    data.push(line(bag.error, 'error [°]', { color: '--joint-4', width: 1.5 }, 'y2', { showlegend: false }));
+    data.push(line(bag.error, 'error [°]', { color: '--joint-4', width: 1.5 }, 'y2', { showlegend: false, mode: 'lines+markers', marker: { size: 3.5, color: '--joint-4' } }));
     const top = extent([bag.error], [-Infinity, Infinity])[1];
     if (bag.moments.length) {
       data.push({

@@ -100,17 +100,21 @@ def test_pictures_that_would_make_it_too_large_are_left_out(tmp_path: Path) -> N
     assert len(page) < LARGEST
 
 
-def test_a_page_that_cannot_be_made_leaves_the_last_one(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:
     (tmp_path / 'report.html').write_text('good')
-
-    def breaks() -> Iterator[BagTimeline]:
-        raise ZeroDivisionError
-        yield
-
-    with pytest.raises(ZeroDivisionError):
-        write_page(judged(bags=1).scores, breaks(), {}, tmp_path / 'report.html', made='')
+    (tmp_path / '.report.html.part').mkdir()
+    with pytest.raises(IsADirectoryError):
+        page_of(judged(bags=1), tmp_path)
     assert (tmp_path / 'report.html').read_text() == 'good'
-    assert list(tmp_path.iterdir()) == [tmp_path / 'report.html']
+
+
+def test_a_recording_whose_name_is_no_utf_8_is_shown(tmp_path: Path) -> None:
+    given = judged(bags=1)
+    name = b'run_\xff'.decode(errors='surrogateescape')
+    page = page_of(replace(
+        given, timelines=(replace(given.timelines[0], bag=name),),
+        scores=replace(given.scores, bags=(replace(given.scores.bags[0], bag=name),))), tmp_path)
+    assert 'run_\\udcff</button>' in page
 
 
 def without_numbers(value: Any) -> Any:
