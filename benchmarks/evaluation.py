@@ -1,17 +1,18 @@
 """
 What an offline evaluation costs beside what it cannot do without.
 
-A recording with two 640x480 cameras at 30 Hz, joints and wrench at 500 Hz, is evaluated, and beside
-it, in the same run, only read, its used frames decoded, and the bare model run on them, one thing
-after the other. ``python benchmarks/evaluation.py`` prints the ratio of the two wall times, for
-the packaged student and for a model as heavy as an ACT encoder, and how several recordings scale
-with the number of workers.
+A recording with two 640x480 cameras at 30 Hz, joints and wrench at 500 Hz, is evaluated, and
+beside it, in the same run, only read, its used frames decoded, and the bare model run on them, one
+thing after the other. ``python benchmarks/evaluation.py`` prints the ratio of the two wall times,
+for the packaged student and for a model as heavy as an ACT encoder, and how several recordings
+scale with the number of workers.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 import statistics
 import tempfile
@@ -84,7 +85,7 @@ def heavy_bundle(folder: Path) -> Path:
                   helper.make_node('Transpose', [f'{camera}.f'], [f'{camera}.t'], perm=[2, 0, 1]),
                   helper.make_node('Unsqueeze', [f'{camera}.t', 'zero'], [f'{camera}.0'])]
         widths = (3, 64, 128, 256, 512)
-        for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        for layer, (before, after) in enumerate(pairwise(widths)):
             size = 7 if layer == 0 else 3
             nodes += [
                 helper.make_node('Conv', [
@@ -166,9 +167,9 @@ def compare(job: BagJob, label: str, rounds: int) -> None:
         bare_s = reading_s + decoding_s + inferring_s
         ratios.append(wall_s / bare_s)
         print(f'{label}: {outcome.scores.duration_s:.0f} s recorded; bare {bare_s:.2f} s '
-              f'(reading {reading_s:.2f}, decoding {decoding_s:.2f}, session.run {inferring_s:.2f} '
-              f'for {count}); evaluation {wall_s:.2f} s, {used_s:.2f} s of processor for '
-              f'{outcome.sums.counts.inferences}; ratio {ratios[-1]:.2f}', flush=True)
+              f'(reading {reading_s:.2f}, decoding {decoding_s:.2f}, session.run '
+              f'{inferring_s:.2f} for {count}); evaluation {wall_s:.2f} s, {used_s:.2f} s of '
+              f'processor for {outcome.sums.counts.inferences}; ratio {ratios[-1]:.2f}', flush=True)
     print(f'{label}: ratio {statistics.median(ratios):.2f} (median of {rounds})')
 
 

@@ -14,8 +14,10 @@ from physical_ai_bridge.contract.errors import SetupError
 if TYPE_CHECKING:
     from physical_ai_bridge.evaluation.offline.bag_job import BagOutcome
     from physical_ai_bridge.evaluation.offline.evaluation import Evaluated, Request
+    from physical_ai_bridge.evaluation.offline.scores import Scores
 
 LATENCY_S = 0.04
+_FINDINGS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,20 +109,29 @@ def named(bags: tuple[Path, ...]) -> tuple[tuple[str, Path], ...]:
     return tuple(found)
 
 
+def _tell_findings(scores: Scores, out: Output) -> None:
+    """Write what was found, but for notes; of many the first, the page has them all."""
+    told = [(bag.bag, finding) for bag in scores.bags for finding in bag.findings
+            if finding.severity != 'note']
+    for bag, finding in told[:_FINDINGS]:
+        write = out.failed if finding.severity == 'error' else out.warned
+        write(finding.code, f'{bag}: {finding.where}: {finding.detail}')
+    if len(told) > _FINDINGS:
+        out.say(f'and {len(told) - _FINDINGS} more, in the report')
+
+
 def _tell(found: Evaluated, request: Request, out: Output) -> int:
+    import json
+
     from physical_ai_bridge.evaluation.offline.scores import as_json
     from physical_ai_bridge.evaluation.offline.summary import (
         SUMMARY_COLUMNS,
         summary_rows,
         verdict,
     )
-    import json
     passed, headline, reasons = verdict(found.scores)
     out.table(SUMMARY_COLUMNS, summary_rows(found.scores, found.timing))
-    for bag in found.scores.bags:
-        for finding in bag.findings:
-            if finding.severity != 'note':
-                out.warned(finding.code, f'{bag.bag}: {finding.where}: {finding.detail}')
+    _tell_findings(found.scores, out)
     comparison = found.scores.comparison
     if comparison is not None:
         out.say(f'{found.scores.policy.name} against {comparison.baseline.name}: '

@@ -27,6 +27,7 @@ _EARLY = 0.75
 _LEAD_LATENCIES = 2
 # After this a reference that is told to stand still does (e^-20 of its speed at 20 rad/s).
 _SETTLE_STEPS = 100
+_NOWHERE = 1 << 62
 
 
 class PolicyLoop:
@@ -53,6 +54,9 @@ class PolicyLoop:
         self._names = binding.cell.robot.joints
         self._gripper = None if binding.manifest.gripper is None else GripperLoop(binding)
         self._command: Trajectory | None = None
+        # Of the joint states that come, mostly the same ones: their names, and where ours stand.
+        self._seen: tuple[str, ...] | None = None
+        self._columns: list[int] = []
         self.reset()
 
     def reset(self) -> None:
@@ -78,9 +82,12 @@ class PolicyLoop:
         self._builder.push_joint_state(sample)
         if self._gripper is not None:
             self._gripper.on_joint_state(sample)
-        column = {name: i for i, name in enumerate(sample.names)}
-        if all(name in column and column[name] < len(sample.position) for name in self._names):
-            position = np.asarray(sample.position)[[column[name] for name in self._names]]
+        if sample.names != self._seen:
+            self._seen = sample.names
+            column = {name: i for i, name in enumerate(sample.names)}
+            self._columns = [column.get(name, _NOWHERE) for name in self._names]
+        if max(self._columns) < len(sample.position):
+            position = np.asarray(sample.position)[self._columns]
             if np.isfinite(position).all():
                 self._measured = position
 

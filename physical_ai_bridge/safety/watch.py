@@ -40,6 +40,9 @@ class Watch:
         self.refusals: Counter[Reason] = Counter()
         self.last_refusal: Refusal | None = None
         self._joints_at: int | None = None
+        # Of the joint states that come, mostly the same ones: their names, and where ours stand.
+        self._names: tuple[str, ...] | None = None
+        self._columns: list[int] = []
         self._plausibility = JointPlausibility(cell)
         self._trail: deque[tuple[int, np.ndarray]] = deque()
         self._wrench_at: dict[str, int] = {}
@@ -58,21 +61,14 @@ class Watch:
     def joint_state(self, sample: JointSample, now: Instant) -> None:
         """Take a joint state, or refuse it as a whole."""
         names = self._cell.robot.joints
-        column = {name: i for i, name in enumerate(sample.names)}
-        missing = [name for name in names if name not in column]
-        if len(missing) == len(names) and sample.names:
-            return  # another device's, a gripper's say, on the same topic
-        if missing:
-            self.refuse(Refusal(Reason.JOINTS_MISSING,
-                                f'the joint state lacks {", ".join(missing)}; it has '
-                                f'{", ".join(sample.names) or "no names"}'))
+        if sample.names != self._names and not self._find_columns(sample.names):
             return
         if len(sample.position) != len(sample.names):
             self.refuse(Refusal(Reason.JOINTS_MALFORMED,
                                 f'the joint state has {len(sample.position)} positions for '
                                 f'{len(sample.names)} names'))
             return
-        position = np.asarray(sample.position, dtype=np.float64)[[column[n] for n in names]]
+        position = np.asarray(sample.position, dtype=np.float64)[self._columns]
         if not np.isfinite(position).all():
             bad = names[int(np.argmin(np.isfinite(position)))]
             self.refuse(Refusal(Reason.JOINTS_MALFORMED, f'the position of {bad} is not finite'))
@@ -91,6 +87,21 @@ class Watch:
         self._trail.append((now.steady_ns, position))
         while len(self._trail) > 1 and self._trail[1][0] <= now.steady_ns - seconds_to_ns(REST_S):
             self._trail.popleft()
+
+    def _find_columns(self, names: tuple[str, ...]) -> bool:
+        """Work out where the cell's joints stand in ``names``; False where one does not."""
+        joints = self._cell.robot.joints
+        column = {name: i for i, name in enumerate(names)}
+        missing = [name for name in joints if name not in column]
+        if len(missing) == len(joints) and names:
+            return False  # another device's, a gripper's say, on the same topic
+        if missing:
+            self.refuse(Refusal(Reason.JOINTS_MISSING,
+                                f'the joint state lacks {", ".join(missing)}; it has '
+                                f'{", ".join(names) or "no names"}'))
+            return False
+        self._names, self._columns = names, [column[name] for name in joints]
+        return True
 
     def wrench(self, sensor: str, sample: WrenchSample, now: Instant) -> bool:
         """Take a wrench; True where it has just reached its limit or its sensor's saturation."""

@@ -224,8 +224,8 @@ def _other_robot(bench: Bench, head: list[RecordedMessage], ledger: Ledger) -> s
     names = _joint_state(message)
     if names is None or set(joints) & set(names.names):
         return ''
-    why = (f'{message.topic}: its joints are {", ".join(names.names) or "none"}; those of the cell '
-           f'file are {", ".join(joints)}')
+    why = (f'{message.topic}: its joints are {", ".join(names.names) or "none"}; those of the '
+           f'cell file are {", ".join(joints)}')
     ledger.add(FindingCode.ROBOT_DIFFERENT, message.topic, why)
     return why
 

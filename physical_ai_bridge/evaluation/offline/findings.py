@@ -99,7 +99,7 @@ class FindingCode(str, Enum):
         'ASSUMED_NO_FORCE', Severity.NOTE, 'a wrench sensor is not recorded: taken as zero',
         'record its topic: force limits were not judged')
     REFERENCE_MEASURED = (
-        'REFERENCE_MEASURED', Severity.NOTE, 'no commands are recorded: the measured motion is used',
+        'REFERENCE_MEASURED', Severity.NOTE, 'no commands are recorded: the measured motion is it',
         'record the topic of the controller, too, if it is a trajectory')
 
 

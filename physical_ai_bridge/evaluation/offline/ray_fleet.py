@@ -155,6 +155,7 @@ def _connected(address: str) -> Iterator[ModuleType]:
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     try:
         import ray
+
         # Named, since a folder `ray`, as Ray itself leaves in /tmp, passes for the package.
         import ray.exceptions
         import ray.util.scheduling_strategies

@@ -32,17 +32,19 @@ def verdict(scores: Scores) -> tuple[bool, str, list[str]]:
     """
     Return whether a judgement is good enough, a headline, and every reason why it is not.
 
-    A recorded run that is decided differently speaks against it always. Beyond that it is for the
-    gate to say; where there is none, a recording that could not be evaluated speaks against it.
+    Against it speak a threshold of the gate that is missed, a recorded run that is decided
+    differently, a recording that could not be evaluated, and that nothing could be inferred.
     """
     different = [f'{bag.bag}: decided differently than recorded: {bag.parity.first_difference}'
                  for bag in scores.bags if bag.parity.holds is False]
     missed = [_missed(check) for check in scores.gate if not check.holds]
     failed = [f'{bag.bag}: {bag.failure or "could not be evaluated"}'
               for bag in scores.bags if bag.status == 'failed']
-    reasons = different + (missed if scores.gate else failed)
+    reasons = [*missed, *different, *failed]
     if not scores.bags:
         reasons.append('no recording was given')
+    elif scores.overall is None or not scores.overall.inferences:
+        reasons.append('no inference could be made on any recording')
     return not reasons, _headline(scores, different, missed, failed), reasons
 
 
@@ -61,12 +63,12 @@ def _headline(
         return (f'{len(different)} of {recordings} decided differently than when it was recorded')
     if missed:
         return f'Gate missed: {len(missed)} of {counted(len(scores.gate), "threshold")} not met'
-    if scores.gate:
-        return f'Gate passed: {_all(len(scores.gate), "threshold")} met'
     if failed:
         return f'{len(failed)} of {recordings} could not be evaluated'
     if scores.overall is None or not scores.overall.inferences:
         return f'No inference could be made on {recordings}'
+    if scores.gate:
+        return f'Gate passed: {_all(len(scores.gate), "threshold")} met'
     return f'{recordings} evaluated: {_found(scores.overall)}'
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 from physical_ai_bridge.contract.clock import seconds_to_ns
+from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.contract.samples import JointSample
 from physical_ai_bridge.policy.errors import InferenceError
-from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.runtime import cdr
 from physical_ai_bridge.testing.recorded import joint_state_bytes, wrench_bytes
 import pytest
@@ -146,11 +146,11 @@ class TestPlantedFaults:
     def test_a_nan_of_a_wrench_is_found(self, court, episode):
         spoilt = []
         for index, message in enumerate(episode):
+            spoilt.append(message)
             if message.topic == WRENCH and index % 500 == 0:
                 sample = cdr.decode_wrench_stamped(message.data)
-                message = message._replace(data=wrench_bytes(
+                spoilt[-1] = message._replace(data=wrench_bytes(
                     replace(sample, force=np.array([0.0, np.nan, 0.0]))))
-            spoilt.append(message)
         assert court.judge(spoilt).findings['NOT_FINITE'].where == WRENCH
 
     @pytest.mark.parametrize('commands', [True, False])

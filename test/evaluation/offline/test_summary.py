@@ -30,8 +30,15 @@ def test_a_recording_that_was_evaluated_in_part_does_not() -> None:
     assert verdict(judged(bags=3, partly=1).scores)[0]
 
 
-def test_a_gate_decides_alone_about_recordings_that_failed() -> None:
+def test_a_recording_that_failed_speaks_against_it_whatever_the_gate_says() -> None:
     passed, headline, reasons = verdict(judged(bags=3, failed=1, gate=True).scores)
+    assert not passed
+    assert headline == '1 of 3 recordings could not be evaluated'
+    assert len(reasons) == 1
+
+
+def test_a_gate_whose_thresholds_are_all_met_is_passed() -> None:
+    passed, headline, reasons = verdict(judged(bags=3, gate=True).scores)
     assert passed and reasons == []
     assert headline == 'Gate passed: all 2 thresholds met'
 
