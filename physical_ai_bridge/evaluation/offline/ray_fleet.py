@@ -167,7 +167,7 @@ def _connected(address: str) -> Iterator[ModuleType]:
         for module in ('ray.exceptions', 'ray.util.scheduling_strategies'):
             importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise SetupError("the Python package ray is not installed; pip install "
+        raise SetupError('the Python package ray is not installed; pip install '
                          "'physical_ai_bridge[ray]', the very version of the cluster") from error
     import ray
     try:

@@ -44,6 +44,7 @@ def test_what_a_job_raises_is_its_result():
 
 
 class TestAMachineIsLookedAtBeforeAJob:
+
     def test_one_with_the_same_sources_will_do(self):
         assert make_worker()(sources_digest(), [__file__], []) == (None, '')
 
@@ -109,6 +110,7 @@ def cluster(start_node):
 @needs_ray
 @pytest.mark.timeout(300)
 class TestOnACluster:
+
     def test_results_come_in_order_and_each_fault_is_told(self, cluster, tmp_path, capfd):
         marker = tmp_path / 'strike'
         marker.touch()
