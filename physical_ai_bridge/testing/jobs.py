@@ -44,6 +44,7 @@ def _refuse() -> None:
 FAULTS = {
     'killed': lambda: os.kill(os.getpid(), signal.SIGKILL),
     'segfault': lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    'interrupted': lambda: os.kill(os.getpid(), signal.SIGINT),
     'exit': lambda: os._exit(3),
     'raises': _raise,
     'refuses': _refuse,

@@ -63,9 +63,9 @@ class Gate:
 
     @property
     def needs_baseline(self) -> bool:
-        """Whether a threshold asks how the policy compares."""
+        """Whether it cannot hold without a baseline: a threshold asks how the policy compares."""
         return any((steps_of(each.metric) or ('',))[0] in ('comparison', 'baseline')
-                   for each in self.thresholds)
+                   for each in self.thresholds if not each.if_measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

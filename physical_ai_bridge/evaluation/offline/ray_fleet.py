@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 import functools
 import hashlib
+import importlib
 import logging
 import os
 from pathlib import Path
@@ -43,8 +44,9 @@ def on_ray(
 
     As ``in_fleet``, but for ``timeout_s``: each job has a process of its own; one whose process or
     machine dies, or that raises, is tried again ``retries`` times, and then becomes what
-    ``failed`` makes of it; so does all that waits when no machine is left. ``needs`` gives the absolute paths that a job reads: where they are not
-    seen on the machine that is to do the job, it is not done.
+    ``failed`` makes of it. So does all that waits when no machine is left. ``needs`` gives the
+    absolute paths that a job reads: where they are not seen on the machine that is to do the job,
+    it is not done.
 
     ``address`` is host:port of the head node, or 'auto' for the cluster that this machine belongs
     to. This machine must be one of the cluster, with a raylet of its own. Every machine must have
@@ -61,7 +63,7 @@ def on_ray(
     """
     with _connected(address) as ray:
         _check_nodes(ray)
-        task = ray.remote(num_cpus=1, max_calls=1, max_retries=0)(_worker())
+        task = ray.remote(num_cpus=1, max_calls=1, max_retries=0)(make_worker())
         waiting = deque((place, 1) for place in range(len(jobs)))
         working: dict[Any, tuple[int, int]] = {}
         results: dict[int, Result] = {}
@@ -83,7 +85,8 @@ def on_ray(
                 if why and number <= retries and not alone:
                     waiting.append((place, number + 1))
                     continue
-                results[place] = failed(jobs[place], tried(why, number)) if why else result
+                said = why if alone else tried(why, number)
+                results[place] = failed(jobs[place], said) if why else result
                 on_done(results[place])
     return [results[place] for place in range(len(jobs))]
 
@@ -107,8 +110,13 @@ def do_job(run: Callable[[Job], Result], job: Job) -> tuple[Result | None, str]:
         return None, in_words(error)
 
 
-def _worker() -> Callable[[str, list[str], list[Any]], tuple[Any, str]]:
-    """Return what Ray runs; a function in a function is sent whole, and needs no package there."""
+def make_worker() -> Callable[[str, list[str], list[Any]], tuple[Any, str]]:
+    """
+    Return what Ray runs on a machine: ``(digest of the sources, paths, [job's reference])``.
+
+    It returns a result and why there is none, and with an empty list only whether all is well. A
+    function in a function is sent whole: it needs no package there to say that there is none.
+    """
 
     def work(sources: str, needed: list[str], box: list[Any]) -> tuple[Any, str]:
         import importlib
@@ -151,18 +159,17 @@ def _answer(ray: ModuleType, done: Any) -> tuple[Any, str]:
 @contextmanager
 def _connected(address: str) -> Iterator[ModuleType]:
     """Join a cluster as its driver, and leave it: what still runs there for us ends then."""
-    # Read when ray is imported: nothing leaves this site, and workers compute on one thread.
+    _check_address(address)
+    # Read when ray is imported: nothing leaves this site.
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     try:
-        import ray
-
-        # Named, since a folder `ray`, as Ray itself leaves in /tmp, passes for the package.
-        import ray.exceptions
-        import ray.util.scheduling_strategies
+        # A folder `ray`, as Ray itself leaves in /tmp, would pass for the package.
+        for module in ('ray.exceptions', 'ray.util.scheduling_strategies'):
+            importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise SetupError("the Python package ray is not installed; pip install "
+        raise SetupError('the Python package ray is not installed; pip install '
                          "'physical_ai_bridge[ray]', the very version of the cluster") from error
-    _check_address(address)
+    import ray
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR,
                  runtime_env={'env_vars': ONE_THREAD})
@@ -194,7 +201,7 @@ def _check_address(address: str) -> None:
 def _check_nodes(ray: ModuleType) -> None:
     """Refuse a cluster that has a machine without this very package."""
     strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    probe = ray.remote(num_cpus=0, max_retries=0)(_worker())
+    probe = ray.remote(num_cpus=0, max_retries=0)(make_worker())
     nodes = [node for node in ray.nodes() if node['Alive']]
     asked = {probe.options(scheduling_strategy=strategy(node['NodeID'], soft=False)).remote(
         sources_digest(), [], []): node['NodeManagerAddress'] for node in nodes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from pathlib import Path
@@ -108,6 +109,11 @@ def test_without_retries_a_job_has_one_try(tmp_path):
     assert result == 'first failed: its process ended with exit status 3 and no result'
 
 
+def test_ctrl_c_is_for_the_parent_alone():
+    jobs = [FaultyJob(name='first', fault='interrupted')]
+    assert in_fleet(run_faulty, jobs, workers=1, failed=named) == ['first done']
+
+
 def test_an_error_of_the_one_who_listens_ends_all_workers():
     def complain(_: str) -> None:
         raise RuntimeError('enough')
@@ -154,7 +160,7 @@ def running(tmp_path):
     yield parent, ends
     for end in ends:
         os.close(end)
-    if parent.poll() is None:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(parent.pid, signal.SIGKILL)
     parent.communicate()
 

@@ -210,6 +210,8 @@ class TestWhatHolds:
         assert asked.load('comparison.verdict: {equals: better}').needs_baseline
         assert asked.load('baseline.inferences: {min: 1}').needs_baseline
         assert not asked.load('overall.inferences: {min: 1}').needs_baseline
+        assert not asked.load(
+            'comparison.verdict: {not: worse, if_measured: true}').needs_baseline
 
 
 class TestWhatCouldNotBeMeasured:
@@ -374,4 +376,4 @@ def test_the_example_that_comes_with_the_package_can_be_used():
         POLICY, verdicts=replace(POLICY.verdicts, stops={}))))), {})
     assert [check.metric for check in checks if not check.holds] == [
         'overall.action_error.tcp_m.p95', 'overall.seams_rad.p95']
-    assert gate.needs_baseline
+    assert not gate.needs_baseline

@@ -12,7 +12,12 @@ import sys
 
 import physical_ai_bridge
 from physical_ai_bridge.contract.errors import SetupError
-from physical_ai_bridge.evaluation.offline.ray_fleet import do_job, on_ray, sources_digest
+from physical_ai_bridge.evaluation.offline.ray_fleet import (
+    do_job,
+    make_worker,
+    on_ray,
+    sources_digest,
+)
 from physical_ai_bridge.testing.jobs import FaultyJob, run_faulty, thread_limits, twice
 import pytest
 
@@ -38,8 +43,18 @@ def test_what_a_job_raises_is_its_result():
         None, 'the bag is empty; record it again')
 
 
-def test_the_sources_have_a_digest():
-    assert len(bytes.fromhex(sources_digest())) == 32
+class TestAMachineIsLookedAtBeforeAJob:
+
+    def test_one_with_the_same_sources_will_do(self):
+        assert make_worker()(sources_digest(), [__file__], []) == (None, '')
+
+    def test_one_with_other_sources_is_named(self):
+        _, why = make_worker()('0' * 64, [], [])
+        assert why.startswith(f'{socket.gethostname()} has another physical_ai_bridge')
+
+    def test_one_that_does_not_see_what_the_job_reads_is_named(self, tmp_path):
+        _, why = make_worker()(sources_digest(), [__file__, str(tmp_path / 'none')], [])
+        assert why.startswith(f'{socket.gethostname()} does not see {tmp_path / "none"}')
 
 
 def free_port() -> int:
@@ -48,16 +63,15 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-@needs_ray
-@pytest.mark.parametrize(('address', 'said'), [
-    ('nonsense', 'is not the address of a Ray cluster'),
-    ('ray://127.0.0.1:10001', 'is not the address of a Ray cluster'),
-    ('127.0.0.1:0', 'is not the address of a Ray cluster'),
-    (f'127.0.0.1:{free_port()}', 'nothing answers at'),
-])
-def test_an_address_where_no_cluster_is(address, said):
-    with pytest.raises(SetupError, match=said):
+@pytest.mark.parametrize('address', ['nonsense', 'ray://127.0.0.1:10001', '127.0.0.1:0', ':6379'])
+def test_what_is_no_address_of_a_cluster_is_refused(address):
+    with pytest.raises(SetupError, match=f'{address} is not the address of a Ray cluster'):
         on_ray(twice, [1], address=address, failed=named)
+
+
+def test_an_address_where_nothing_answers_is_refused():
+    with pytest.raises(SetupError, match='; start a cluster there with `ray start --head'):
+        on_ray(twice, [1], address=f'127.0.0.1:{free_port()}', failed=named)
 
 
 @pytest.fixture(scope='module')
@@ -65,12 +79,12 @@ def start_node():
     """Start nodes of a cluster as processes of our own, and end them."""
     nodes = []
 
-    def start(*arguments: str, packages: str = str(ROOT)) -> None:
+    def start(*arguments: str) -> None:
         node = subprocess.Popen(
             [sys.executable, '-m', 'ray.scripts.scripts', 'start', '--block', '--num-cpus=1',
              '--object-store-memory=100000000', *arguments], cwd='/', start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, 'PYTHONPATH': packages, 'RAY_USAGE_STATS_ENABLED': '0'})
+            env={**os.environ, 'PYTHONPATH': str(ROOT), 'RAY_USAGE_STATS_ENABLED': '0'})
         nodes.append(node)
         said = []
         for line in node.stdout:
@@ -96,6 +110,7 @@ def cluster(start_node):
 @needs_ray
 @pytest.mark.timeout(300)
 class TestOnACluster:
+
     def test_results_come_in_order_and_each_fault_is_told(self, cluster, tmp_path, capfd):
         marker = tmp_path / 'strike'
         marker.touch()
@@ -115,11 +130,3 @@ class TestOnACluster:
 
     def test_a_worker_computes_on_one_thread(self, cluster):
         assert on_ray(thread_limits, [0], address=cluster, failed=named) == [(1, '1')]
-
-    def test_a_machine_without_this_very_package_is_refused(self, cluster, start_node, tmp_path):
-        package = tmp_path / 'physical_ai_bridge'
-        package.mkdir()
-        (package / '__init__.py').touch()
-        start_node(f'--address={cluster}', packages=str(tmp_path))
-        with pytest.raises(SetupError, match='cannot import physical_ai_bridge'):
-            on_ray(twice, [1], address=cluster, failed=named)
