@@ -84,8 +84,9 @@ def _request(args: argparse.Namespace, made: datetime.datetime) -> Request:
     from physical_ai_bridge.bags.find import find_recordings
     from physical_ai_bridge.evaluation.offline.evaluation import Request
     from physical_ai_bridge.evaluation.offline.gate import load_gate
+    from physical_ai_bridge.evaluation.offline.timing import Timing
     from physical_ai_bridge.evaluation.offline.topics import parse_remap
-    gate = None if args.gate is None else load_gate(args.gate)
+    gate = None if args.gate is None else load_gate(args.gate, timing=Timing)
     if gate is not None and gate.needs_baseline and args.baseline is None:
         raise SetupError(f'{args.gate}: it has thresholds on the comparison with a baseline; give '
                          '--baseline')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from physical_ai_bridge.cli.evaluate import named
 from physical_ai_bridge.cli.main import main
 from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle_file import load_bundle
-from physical_ai_bridge.contract.cell_file import load_cell, urdf_path
+from physical_ai_bridge.contract.cell_file import load_cell, parse_cell, urdf_path
 from physical_ai_bridge.contract.clock import seconds_to_ns
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
 from physical_ai_bridge.runtime.lockstep import Lockstep
@@ -139,7 +140,6 @@ def test_a_baseline_is_judged_on_the_same_recordings(bags, off_bundle, tmp_path,
 
 def test_a_bundle_of_another_robot_is_refused_before_anything_runs(bags, tmp_path, capsys):
     manifest = load_bundle(BUNDLE).manifest
-    from dataclasses import replace
     other = tmp_path / 'bundle'
     write_linear_bundle(other, replace(
         manifest, joints=tuple(f'panda_{name}' for name in manifest.joints)))
@@ -153,10 +153,10 @@ def test_a_bundle_of_another_robot_is_refused_before_anything_runs(bags, tmp_pat
 
 def test_a_recording_of_another_robot_is_refused_and_the_others_are_judged(
         bags, tmp_path, capsys):
-    from dataclasses import replace
-    cell = load_cell(CELL)
-    other = replace(cell, robot=replace(
-        cell.robot, joints=tuple(f'panda_{name}' for name in cell.robot.joints)))
+    text = CELL.read_text('utf-8').replace('../robots/', f'{CONFIG / "robots"}/')
+    for joint in load_cell(CELL).robot.joints:
+        text = text.replace(f'{joint}', f'panda_{joint}')
+    other = parse_cell(text, 'panda.yaml')
     write_bag(tmp_path / 'other', other, duration_s=1.0)
     status, said = evaluate(
         capsys, bags / 'run_3', tmp_path / 'other', '--out', tmp_path / 'out')

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 import json
-import os
 from pathlib import Path
-import platform
 from typing import Any
 
-import numpy as np
 from physical_ai_bridge import __version__
 from physical_ai_bridge.contract.cell_file import load_cell
 from physical_ai_bridge.contract.files import write_text
@@ -35,6 +32,7 @@ from physical_ai_bridge.evaluation.offline.page import write_page
 from physical_ai_bridge.evaluation.offline.scores import as_json, Judged, PolicyScores, Scores
 from physical_ai_bridge.evaluation.offline.sums import Sums
 from physical_ai_bridge.evaluation.offline.timeline import BagTimeline
+from physical_ai_bridge.evaluation.offline.timing import timing_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +95,8 @@ def open_sides(request: Request) -> tuple[_Side, _Side | None]:
 
 
 def _side(request: Request, policy: str, other: str | None) -> _Side:
-    like = other if '://' in policy else None
+    policy, other = _absolute(policy), _absolute(other)
+    like = other if _is_address(policy) else None
     bench = open_bench(BagJob(bag=Path(), name='', cell=request.cell, policy=policy, like=like,
                               urdf=request.urdf))
     opened = bench.opened
@@ -143,9 +142,11 @@ def _judge_all(
     found: dict[str, BagOutcome] = {}
     jobs = []
     for name, bag in request.bags:
+        # Absolute, since a worker may be elsewhere.
         job = BagJob(
-            bag=bag, name=name, cell=request.cell, policy=side.policy, like=side.like,
-            urdf=request.urdf, latency_s=request.latency_s, remap=request.remap)
+            bag=bag.resolve(), name=name, cell=request.cell.resolve(), policy=side.policy,
+            like=side.like, urdf=None if request.urdf is None else request.urdf.resolve(),
+            latency_s=request.latency_s, remap=request.remap)
         kept = load_outcome(_file(request, side, name), _key(job, side))
         if kept is None:
             jobs.append(job)
@@ -163,10 +164,27 @@ def _judge_all(
 
     if request.ray is not None:
         from physical_ai_bridge.evaluation.offline.ray_fleet import on_ray
-        on_ray(judge_bag, jobs, address=request.ray, failed=failed_outcome, on_done=keep)
+        on_ray(judge_bag, jobs, address=request.ray, failed=failed_outcome, needs=_needs,
+               on_done=keep)
     else:
         in_fleet(judge_bag, jobs, workers=request.workers, failed=failed_outcome, on_done=keep)
     return [found[name] for name, _ in request.bags]
+
+
+def _needs(job: BagJob) -> list[str]:
+    """Return what a job reads, wherever it runs."""
+    files = [job.bag, job.cell, *([] if job.urdf is None else [job.urdf])]
+    files += [Path(policy) for policy in (job.policy, job.like)
+              if policy is not None and not _is_address(policy)]
+    return [str(path) for path in files]
+
+
+def _is_address(policy: str) -> bool:
+    return '://' in policy
+
+
+def _absolute(policy: str | None) -> str | None:
+    return policy if policy is None or _is_address(policy) else str(Path(policy).resolve())
 
 
 def _file(request: Request, side: _Side, name: str) -> Path:
@@ -223,29 +241,7 @@ def _scores(
 def _timing(
         request: Request, side: _Side, outcomes: Sequence[BagOutcome]) -> dict[str, Any]:
     """Return what depends on this machine."""
-    deadline_s = 1.0 / side.bench.binding.manifest.rate_hz
-    everything = [np.zeros(0)]
-    bags = {}
-    for outcome in outcomes:
-        spent = outcome.timing.get('inference_s')
-        if spent is None or 'wall_s' not in outcome.timing:
-            continue
-        everything.append(spent)
-        wall_s = outcome.timing['wall_s']
-        bags[outcome.scores.bag] = {
-            'wall_s': wall_s, 'inference_ms': _milliseconds(spent),
-            'real_time_factor': outcome.timing['duration_s'] / wall_s if wall_s else None}
-    spent = np.concatenate(everything)
-    return {
-        'machine': f'{platform.machine()}, {os.cpu_count()} cores', 'bags': bags,
-        'inference_ms': _milliseconds(spent), 'deadline_ms': 1e3 * deadline_s,
-        'over_deadline_share': float((spent > deadline_s).mean()) if len(spent) else None,
-        'workers': request.workers, 'wall_s': sum(bag['wall_s'] for bag in bags.values())}
-
-
-def _milliseconds(spent_s: np.ndarray) -> dict[str, Any]:
-    if not len(spent_s):
-        return {'count': 0, 'p50': None, 'p99': None, 'max': None}
-    p50, p99 = np.percentile(spent_s, (50, 99))
-    return {'count': len(spent_s), 'p50': 1e3 * float(p50), 'p99': 1e3 * float(p99),
-            'max': 1e3 * float(spent_s.max())}
+    spent = [(each.scores.bag, each.timing['wall_s'], each.timing['duration_s'],
+              each.timing['inference_s']) for each in outcomes if 'wall_s' in each.timing]
+    return asdict(timing_of(
+        spent, 1.0 / side.bench.binding.manifest.rate_hz, request.workers))

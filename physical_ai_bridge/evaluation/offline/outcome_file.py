@@ -61,7 +61,7 @@ def load_outcome(path: Path, key: str) -> BagOutcome | None:
                 timeline=None, timing=timing)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None  # not of this version, or cut short: it is made again
 
 

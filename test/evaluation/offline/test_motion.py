@@ -25,7 +25,8 @@ def track_of(positions, period_s=0.005) -> MotionTrack:
 
 class TestTrack:
     def test_between_two_samples_it_is_a_straight_line(self):
-        found = track_of([0.0, 1.0, 3.0]).at(np.array([START_NS + 2_500_000, START_NS + 9_000_000]))
+        times = START_NS + np.array([2_500_000, 9_000_000])
+        found = track_of([0.0, 1.0, 3.0]).at(times)
         assert found[:, 0] == pytest.approx([0.5, 2.6])
 
     def test_outside_and_over_a_pause_nothing_is_known(self):
