@@ -23,21 +23,12 @@ from physical_ai_bridge.contract.samples import (
 )
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.runtime.cdr_reader import Buffer, HEADER_BYTES, Reader
+from physical_ai_bridge.runtime.joint_state_layout import JointStateDecoder
+
+decode_joint_state = JointStateDecoder()
 
 # A point of a JointTrajectory has four lengths and a duration, so it is never smaller than this.
 _POINT_BYTES = 24
-
-
-def decode_joint_state(data: Buffer) -> JointSample:
-    """Decode a sensor_msgs/msg/JointState; the effort is checked and left aside."""
-    reader = Reader(data, 'sensor_msgs/msg/JointState')
-    stamp_ns = reader.header()
-    names = reader.texts('name')
-    position = reader.array('position')
-    velocity = reader.array('velocity')
-    reader.float64s('effort')
-    reader.finish()
-    return JointSample(stamp_ns, names, position, velocity if len(velocity) else None)
 
 
 def decode_wrench_stamped(data: Buffer) -> WrenchSample:
