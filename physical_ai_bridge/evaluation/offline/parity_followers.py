@@ -179,6 +179,7 @@ class PolicyFollower:
             self._settling = Settling(loop.span_ns)
             for kind in policy_topics(self._binding):
                 self._settling.miss(kind, now if kind in EXECUTED else None)
+            self._settling.miss_chunks()
             self._ledger.gap(at_s, 'what the policy had been told before is not in the bag')
 
     def _mismatch(self, head: Head) -> str:
@@ -225,8 +226,7 @@ class PolicyFollower:
             self._ledger.different(
                 at_s, outcome.kind, entry.words if outcome.then else 'nothing',
                 'nothing' if outcome.payload is None else words_of(outcome.payload))
-        if outcome.proposed:
-            self._settling.on_chunk()
+        self._settling.on_outcome(outcome.kind, outcome.now, proposed=outcome.proposed)
 
     def _comparable(self, outcome: ReplayedOutcome) -> bool:
         if outcome.kind == 'observe':

@@ -42,17 +42,62 @@ def test_the_span_has_to_pass_on_both_clocks(now):
     assert not loop.observes(now)
 
 
+def infer(loop: Settling, now: Instant) -> None:
+    """Observe and propose."""
+    loop.on_outcome('observe', now, proposed=False)
+    loop.on_outcome('propose', now, proposed=True)
+
+
 def test_a_proposal_is_right_when_its_chunks_are():
     loop = settled()
     loop.miss('joint_state', BEGIN)
+    infer(loop, BEGIN)
+    now = BEGIN.later(SPAN_NS)
     for _ in range(KEPT_CHUNKS):
-        loop.on_chunk()  # from observations that are not right yet
+        assert loop.observes(now)
+        assert not loop.proposes(now)
+        infer(loop, now)
+    assert loop.proposes(now)
+
+
+def test_an_answer_without_a_chunk_takes_no_other_out():
+    loop = settled()
+    loop.miss_chunks()
+    for _ in range(KEPT_CHUNKS):
+        loop.on_outcome('propose', BEGIN, proposed=False)
+        loop.on_outcome('observe', BEGIN, proposed=False)
+    assert not loop.proposes(BEGIN)
+
+
+def test_a_chunk_counts_by_when_it_was_observed():
+    loop = settled()
+    loop.miss('joint_state', BEGIN)
+    loop.on_outcome('observe', BEGIN, proposed=False)
     now = BEGIN.later(SPAN_NS)
     assert loop.observes(now)
-    for _ in range(KEPT_CHUNKS):
-        assert not loop.proposes(now)
-        loop.on_chunk()
-    assert loop.proposes(now)
+    assert not loop.proposes(now)
+    loop.on_outcome('propose', now, proposed=True)
+    infer(loop, now)
+    assert not loop.proposes(now)
+
+
+@pytest.mark.parametrize('kind', ['propose', 'refresh'])
+def test_what_is_missed_and_makes_no_difference_in_time_leaves_nothing(kind):
+    loop = settled()
+    loop.miss('joint_state', BEGIN)
+    assert loop.proposes(BEGIN.later(SPAN_NS))
+    loop.miss('joint_state', BEGIN)
+    loop.on_outcome(kind, BEGIN, proposed=False)
+    assert not loop.proposes(BEGIN.later(SPAN_NS))
+
+
+def test_of_a_camera_the_next_frame_is_enough():
+    loop = settled()
+    loop.miss('image/scene')
+    loop.on_input('image/wrist', BEGIN)
+    assert not loop.observes(BEGIN.later(10 * SPAN_NS))
+    loop.on_input('image/scene', BEGIN)
+    assert loop.observes(BEGIN)
 
 
 def test_an_activation_settles_all_but_what_is_being_executed():
