@@ -20,7 +20,7 @@ from physical_ai_bridge.runtime.policy_inputs import policy_topics, PolicyInputs
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.policy_replay import Infer
 from physical_ai_bridge.runtime.supervisor_inputs import supervisor_topics
-from physical_ai_bridge.runtime.trace import Head, TraceWriter
+from physical_ai_bridge.runtime.traces import Head, TraceWriter
 from physical_ai_bridge.testing.clock import ManualClock
 from physical_ai_bridge.testing.recorded import joint_state_bytes, wrench_bytes
 

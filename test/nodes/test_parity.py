@@ -19,7 +19,7 @@ from physical_ai_bridge.runtime.policy_inputs import PolicyInputs
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.policy_replay import replay_policy
 from physical_ai_bridge.runtime.replay import replay_supervisor
-from physical_ai_bridge.runtime.trace import OUTCOMES, read_batch
+from physical_ai_bridge.runtime.traces import OUTCOMES, read_batch
 from physical_ai_bridge.safety.supervisor import Supervisor
 from physical_ai_bridge.testing.robots import example_robot
 import pytest

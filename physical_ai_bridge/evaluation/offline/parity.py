@@ -24,7 +24,7 @@ from physical_ai_bridge.runtime.cdr import decode_uint8_multi_array
 from physical_ai_bridge.runtime.policy_inputs import policy_topics
 from physical_ai_bridge.runtime.policy_replay import Infer
 from physical_ai_bridge.runtime.supervisor_inputs import supervisor_topics
-from physical_ai_bridge.runtime.trace import Form, read_batch, TraceBatch, TraceEntry
+from physical_ai_bridge.runtime.traces import Form, read_batch, TraceBatch, TraceEntry
 from physical_ai_bridge.safety.robot_model import RobotModel
 
 __all__ = ['Difference', 'NodeParity', 'Parity', 'ParityCheck']

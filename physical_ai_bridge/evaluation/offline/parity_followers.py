@@ -19,7 +19,7 @@ from physical_ai_bridge.runtime.policy_inputs import EXECUTED, policy_topics, Po
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.policy_replay import Infer, PolicyReplay, ReplayedOutcome
 from physical_ai_bridge.runtime.replay import FAULT, Replayed, SupervisorReplay
-from physical_ai_bridge.runtime.trace import Form, Head, TraceEntry
+from physical_ai_bridge.runtime.traces import Form, Head, TraceEntry
 from physical_ai_bridge.safety.gripping import supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.snapshot import restore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from physical_ai_bridge.evaluation.offline.message_window import MessageWindow
-from physical_ai_bridge.runtime.trace import key_of
+from physical_ai_bridge.runtime.traces import key_of
 
 IMAGE = bytes(100_000)
 KEY = key_of(IMAGE)

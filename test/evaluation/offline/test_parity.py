@@ -14,7 +14,7 @@ from physical_ai_bridge.contract.clock import NS_PER_S
 from physical_ai_bridge.contract.names import POLICY_TRACE, SUPERVISOR_TRACE
 from physical_ai_bridge.evaluation.offline.parity import ParityCheck
 from physical_ai_bridge.runtime.cdr import decode_uint8_multi_array, encode_uint8_multi_array
-from physical_ai_bridge.runtime.trace import read_batch
+from physical_ai_bridge.runtime.traces import read_batch
 from physical_ai_bridge.testing.contracts import example_binding, example_cell, example_manifest
 from physical_ai_bridge.testing.policies import GoalPolicy
 from physical_ai_bridge.testing.recorded import bool_bytes, RecordedRobot
