@@ -11,7 +11,7 @@ from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.journaling import Journal
 from physical_ai_bridge.nodes.lifecycle import ManagedNode
 from physical_ai_bridge.runtime.cdr import encode_uint8_multi_array
-from physical_ai_bridge.runtime.trace import Head, TraceWriter
+from physical_ai_bridge.runtime.traces import Head, TraceWriter
 from std_msgs.msg import UInt8MultiArray
 
 PERIOD_S = 0.2

@@ -20,7 +20,7 @@ from physical_ai_bridge.runtime.policy_inputs import policy_topics, PolicyInputs
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.policy_replay import Infer
 from physical_ai_bridge.runtime.supervisor_inputs import supervisor_topics
-from physical_ai_bridge.runtime.trace import Head, TraceWriter
+from physical_ai_bridge.runtime.traces import Head, TraceWriter
 from physical_ai_bridge.testing.clock import ManualClock
 from physical_ai_bridge.testing.recorded import joint_state_bytes, wrench_bytes
 
@@ -112,13 +112,13 @@ class TracedPolicy:
     """
     A policy loop with an ideal robot behind it, which executes what is proposed.
 
-    ``force_n`` is what the wrench sensor of the bundle's contact guard measures.
+    ``force_n`` is what its wrench sensors measure, unless they are ``silent``.
     """
 
     def __init__(self, binding: Binding, infer: Infer, messages: list[RecordedMessage], *,
                  provider: str = 'cpu') -> None:
         self.clock = ManualClock()
-        self.force_n = 0.0
+        self.force_n, self.silent = 0.0, False
         self._binding, self._infer = binding, infer
         self._loop = PolicyLoop(binding)
         self._inputs = PolicyInputs(self._loop, binding)
@@ -156,7 +156,7 @@ class TracedPolicy:
                 self._position = self._command.at(now.ros_ns).position
             self.take('joint_state', joint_state_bytes(JointSample(
                 now.ros_ns, self._binding.cell.robot.joints, self._position)))
-            for sensor in self._binding.manifest.observation.wrenches:
+            for sensor in () if self.silent else self._binding.manifest.observation.wrenches:
                 self.take(f'wrench/{sensor}', wrench_bytes(WrenchSample(
                     now.ros_ns, np.array([self.force_n, 0.0, 0.0]), np.zeros(3))))
             if self._loop.due(now):

@@ -175,9 +175,10 @@ def used_by(node, name: str) -> dict[str, set[str]]:
 
 
 def bring_up(graph, cell_path, bundle_path) -> None:
-    """Start the three real nodes."""
+    """Start the three real nodes; a supervisor listens to most as a shadow."""
     graph.bring_up_all(
-        graph.launch(MUJOCO_CELL, cell=cell_path), graph.launch(SUPERVISOR, cell=cell_path),
+        graph.launch(MUJOCO_CELL, cell=cell_path),
+        graph.launch(SUPERVISOR, cell=cell_path, authority='shadow'),
         graph.launch(POLICY, cell=cell_path, bundle=bundle_path))
 
 

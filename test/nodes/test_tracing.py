@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip('rclpy')
-
 from physical_ai_bridge.nodes.journaling import NoJournal
 from physical_ai_bridge.nodes.tracing import head_of, PERIOD_S, Trace
 from physical_ai_bridge.runtime.cdr import decode_uint8_multi_array
 from physical_ai_bridge.runtime.decision_bytes import outcome_bytes
-from physical_ai_bridge.runtime.trace import read_batch
+from physical_ai_bridge.runtime.traces import read_batch
 from physical_ai_bridge.testing.clock import ManualClock
+import pytest
 
 OUTCOME = outcome_bytes({'mode': 'READY', 'reason': 'OK', 'detail': ''}, None)
 

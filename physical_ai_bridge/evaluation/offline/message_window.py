@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from physical_ai_bridge.runtime.trace import key_of
+from physical_ai_bridge.runtime.traces import key_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,20 @@ from physical_ai_bridge.runtime.cdr import decode_uint8_multi_array
 from physical_ai_bridge.runtime.policy_inputs import policy_topics
 from physical_ai_bridge.runtime.policy_replay import Infer
 from physical_ai_bridge.runtime.supervisor_inputs import supervisor_topics
-from physical_ai_bridge.runtime.trace import Form, read_batch, TraceBatch, TraceEntry
+from physical_ai_bridge.runtime.traces import Form, read_batch, TraceBatch, TraceEntry
 from physical_ai_bridge.safety.robot_model import RobotModel
 
 __all__ = ['Difference', 'NodeParity', 'Parity', 'ParityCheck']
 
-# How long before a batch a message may have been recorded that it refers to, and how long after.
+# How far from when a node took a message it may have been recorded, before and after.
 _BEFORE_NS = seconds_to_ns(1.0)
 _AFTER_NS = seconds_to_ns(1.0)
+# How late a batch may come: one that a busy recorder lost is sent again after three seconds.
+_LATE_NS = seconds_to_ns(4.0)
+# Over so many batches, the quickest tells what the recorder's clock is to the node's.
+_OFFSETS = 25
+# What a supervisor is told nothing after, until it is activated.
+_LAST = 'deactivate'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +52,12 @@ class ParityCheck:
     """
     Decides again what the traces in a bag say was decided; fed with the bag's messages in order.
 
-    ``topics`` are what it wants to be fed with. ``cell_digest`` is the cell file's sha256.
-    ``infer`` is ``policy.infer`` of the bundle in ``binding``, on ``provider`` where that is
-    known; without them the policy is left out. ``kinematics`` is what
-    ``policy.actions.kinematics_for`` returns for the binding. What is kept are the messages of
-    about two seconds, uncopied.
+    ``topics`` are what it wants to be fed with; times count from the first that it is fed.
+    ``cell_digest`` is the cell file's sha256. ``infer`` is ``policy.infer`` of the bundle in
+    ``binding``, without a deadline, on ``provider`` where that is known; without them the policy
+    is left out. ``kinematics`` is what ``policy.actions.kinematics_for`` returns for the binding.
+    What is kept, uncopied, are the messages of the last second, and of up to five where a trace
+    is late.
     """
 
     def __init__(
@@ -88,11 +95,11 @@ class ParityCheck:
                 message.stamp_ns, message.stamp_ns - self._begin_ns, message.data)
         else:
             return
-        waiting_ns = message.stamp_ns
+        needed_ns = message.stamp_ns
         for reading in self._readings.values():
             reading.advance(message.stamp_ns - _AFTER_NS)
-            waiting_ns = min(waiting_ns, reading.waiting_ns(message.stamp_ns))
-        self._window.forget(waiting_ns - _BEFORE_NS)
+            needed_ns = min(needed_ns, reading.needed_ns(message.stamp_ns))
+        self._window.forget(max(needed_ns, message.stamp_ns - _LATE_NS) - _BEFORE_NS)
 
     @property
     def messages_kept(self) -> int:
@@ -114,8 +121,8 @@ class _Waiting:
     """
     A batch of which not every message has been found.
 
-    ``elapsed_ns`` is from the first message of the bag to when it was recorded; ``at`` is its
-    entry that comes next. ``trouble`` is why there is no ``batch``.
+    ``elapsed_ns`` is from the first message to when it was recorded; ``at`` is its entry that
+    comes next. ``trouble`` is why there is no ``batch``.
     """
 
     stamp_ns: int
@@ -137,6 +144,9 @@ class _Reading:
         self._waiting: deque[_Waiting] = deque()
         self._last: dict[str, int] = {}
         self._expected: tuple[int, int] | None = None
+        self._offsets_ns: deque[int] = deque(maxlen=_OFFSETS)
+        # When the entry was taken that came last, on the recorder's clock; None between runs.
+        self._reached_ns: int | None = None
         ledger.gap(0.0, f'the bag has nothing on {trace}, which `physical_ai_bridge record` '
                    'records')
 
@@ -149,9 +159,9 @@ class _Reading:
             waiting.trouble = str(error)
         self._waiting.append(waiting)
 
-    def waiting_ns(self, now_ns: int) -> int:
-        """Return when the oldest batch came that is not done, ``now_ns`` where all are."""
-        return self._waiting[0].stamp_ns if self._waiting else now_ns
+    def needed_ns(self, now_ns: int) -> int:
+        """Return since when what was recorded may be asked for; ``now_ns`` where nothing is."""
+        return now_ns if self._reached_ns is None else self._reached_ns
 
     def advance(self, patience_ns: int) -> None:
         """Go on as far as messages are there; what came until ``patience_ns`` waits no longer."""
@@ -173,6 +183,10 @@ class _Reading:
             self._follower.lost(at_s, waiting.trouble)
             return
         self._expected = batch.run, batch.number + 1
+        if expected is None or batch.run != expected[0]:
+            self._offsets_ns.clear()  # another steady clock, maybe
+        if batch.entries:
+            self._offsets_ns.append(waiting.stamp_ns - batch.entries[-1].now.steady_ns)
         if expected is None:
             self._ledger.close(at_s)
             self._follower.lost(at_s, 'what came before is not in the bag')
@@ -186,8 +200,9 @@ class _Reading:
         entries = () if waiting.batch is None else waiting.batch.entries
         while waiting.at < len(entries):
             entry = entries[waiting.at]
-            before_ns = entries[-1].now.steady_ns - entry.now.steady_ns
-            at_s = (waiting.elapsed_ns - before_ns) / NS_PER_S
+            taken_ns = entry.now.steady_ns + min(self._offsets_ns)
+            self._reached_ns = None if entry.kind == _LAST else taken_ns
+            at_s = (waiting.elapsed_ns - (waiting.stamp_ns - taken_ns)) / NS_PER_S
             payload: bytes | None = entry.content
             if entry.head is not None:
                 self._follower.head(at_s, entry.now, entry.head)

@@ -11,7 +11,7 @@ from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.evaluation.offline.parity_ledger import Ledger
-from physical_ai_bridge.policy.chunks import KEPT_CHUNKS
+from physical_ai_bridge.evaluation.offline.settling import Settling
 from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.runtime.decision_bytes import decision_payload, fingerprint, words_of
 from physical_ai_bridge.runtime.journal import JournalEntry
@@ -19,7 +19,7 @@ from physical_ai_bridge.runtime.policy_inputs import EXECUTED, policy_topics, Po
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 from physical_ai_bridge.runtime.policy_replay import Infer, PolicyReplay, ReplayedOutcome
 from physical_ai_bridge.runtime.replay import FAULT, Replayed, SupervisorReplay
-from physical_ai_bridge.runtime.trace import Form, Head, TraceEntry
+from physical_ai_bridge.runtime.traces import Form, Head, TraceEntry
 from physical_ai_bridge.safety.gripping import supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.snapshot import restore
@@ -140,58 +140,6 @@ class SupervisorFollower:
             self._ledger.pass_over()
 
 
-class _Settling:
-    """
-    Says when a policy loop that missed something has what it would have had.
-
-    An observation is right again when, of every kind that was missed, one has come, and since
-    then as much time has passed as an observation reaches back. A proposal is when, in addition,
-    every chunk that it is blended from came from such an observation.
-    """
-
-    def __init__(self, span_ns: int) -> None:
-        self._span_ns = span_ns
-        self._since: dict[str, Instant | None] = {}
-        self._chunks = 0
-
-    def miss(self, kind: str, since: Instant | None = None) -> None:
-        """Take note that inputs of a kind are not known; ``since`` when they are again."""
-        self._since[kind] = since
-        self._chunks = KEPT_CHUNKS
-
-    def on_input(self, kind: str, now: Instant) -> None:
-        """Take note of an input."""
-        if self._since.get(kind, now) is None:
-            self._since[kind] = now
-
-    def on_activate(self) -> None:
-        """Take note that everything was forgotten then, but what was being executed."""
-        self._since = {kind: None for kind in EXECUTED if self._since.get(kind, ...) is None}
-        self._chunks = KEPT_CHUNKS if self._since else 0
-
-    def on_chunk(self) -> None:
-        """Take note that a chunk went into a proposal."""
-        if not self._since and self._chunks:
-            self._chunks -= 1
-
-    def observes(self, now: Instant) -> bool:
-        """Tell whether an observation made now is what it was then."""
-        if all(since is not None and now.ros_ns - since.ros_ns >= self._span_ns
-               and now.steady_ns - since.steady_ns >= self._span_ns
-               for since in self._since.values()):
-            self._since.clear()
-        return not self._since
-
-    def proposes(self, now: Instant) -> bool:
-        """Tell whether a proposal made now is what it was then."""
-        return self.observes(now) and not self._chunks
-
-    @property
-    def settles(self) -> bool:
-        """Whether what is being executed is known: to come to rest nothing else matters."""
-        return all(self._since.get(kind, ...) is not None for kind in EXECUTED)
-
-
 class PolicyFollower:
     """
     Leads a policy loop along.
@@ -206,7 +154,7 @@ class PolicyFollower:
         self._cell_digest, self._binding, self._infer = cell_digest, binding, infer
         self._kinematics, self._provider, self._ledger = kinematics, provider, ledger
         self._replay: PolicyReplay | None = None
-        self._settling = _Settling(0)
+        self._settling = Settling(0)
 
     def lost(self, at_s: float, why: str) -> None:
         """Wait for the next head."""
@@ -228,9 +176,10 @@ class PolicyFollower:
                 self.lost(at_s, str(error))
                 return
             self._replay = PolicyReplay(loop, inputs, self._infer, fingerprint)
-            self._settling = _Settling(loop.span_ns)
+            self._settling = Settling(loop.span_ns)
             for kind in policy_topics(self._binding):
                 self._settling.miss(kind, now if kind in EXECUTED else None)
+            self._settling.miss_chunks()
             self._ledger.gap(at_s, 'what the policy had been told before is not in the bag')
 
     def _mismatch(self, head: Head) -> str:
@@ -277,8 +226,7 @@ class PolicyFollower:
             self._ledger.different(
                 at_s, outcome.kind, entry.words if outcome.then else 'nothing',
                 'nothing' if outcome.payload is None else words_of(outcome.payload))
-        if outcome.proposed:
-            self._settling.on_chunk()
+        self._settling.on_outcome(outcome.kind, outcome.now, proposed=outcome.proposed)
 
     def _comparable(self, outcome: ReplayedOutcome) -> bool:
         if outcome.kind == 'observe':

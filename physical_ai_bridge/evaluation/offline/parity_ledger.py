@@ -15,8 +15,8 @@ class Difference:
     """
     An outcome that is not the one of then.
 
-    ``at_s`` counts from the first message of the bag; ``kind`` is the call ('tick', 'propose',
-    ...); ``then`` and ``now`` say what was decided, as far as the trace tells.
+    ``at_s`` counts from the first message that was looked at; ``kind`` is the call ('tick',
+    'propose', ...); ``then`` and ``now`` say what was decided, as far as the trace tells.
     """
 
     at_s: float

@@ -8,7 +8,7 @@ import msgpack
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.runtime.decision_bytes import fingerprint, outcome_bytes
-from physical_ai_bridge.runtime.trace import (
+from physical_ai_bridge.runtime.traces import (
     Form,
     Head,
     INLINE_BYTES,
