@@ -169,7 +169,7 @@ def compare(job: BagJob, label: str, rounds: int) -> None:
         print(f'{label}: {outcome.scores.duration_s:.0f} s recorded; bare {bare_s:.2f} s '
               f'(reading {reading_s:.2f}, decoding {decoding_s:.2f}, session.run '
               f'{inferring_s:.2f} for {count}); evaluation {wall_s:.2f} s, {used_s:.2f} s of '
-              f'processor for {outcome.sums.counts.inferences}; ratio {ratios[-1]:.2f}', flush=True)
+              f'processor; ratio {ratios[-1]:.2f}', flush=True)
     print(f'{label}: ratio {statistics.median(ratios):.2f} (median of {rounds})')
 
 

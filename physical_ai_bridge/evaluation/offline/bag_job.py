@@ -17,32 +17,29 @@ import numpy as np
 from physical_ai_bridge.bags.errors import RecordingError
 from physical_ai_bridge.bags.prefetch import prefetched
 from physical_ai_bridge.bags.problems import ReadingProblem
-from physical_ai_bridge.bags.reader import RecordedMessage, Recording
+from physical_ai_bridge.bags.reader import Recording
 from physical_ai_bridge.contract.binding import bind, Binding
 from physical_ai_bridge.contract.cell_file import cell_digest, load_cell, urdf_path
-from physical_ai_bridge.contract.clock import NS_PER_S
-from physical_ai_bridge.contract.errors import SetupError, WireError
+from physical_ai_bridge.contract.errors import SetupError
 from physical_ai_bridge.contract.names import POLICY_TRACE, SUPERVISOR_TRACE
-from physical_ai_bridge.contract.samples import JointSample
+from physical_ai_bridge.evaluation.offline.beginning import clock_of, head_of, other_robot
 from physical_ai_bridge.evaluation.offline.findings import Finding, FindingCode, Severity
+from physical_ai_bridge.evaluation.offline.inference import Inference
 from physical_ai_bridge.evaluation.offline.judge import Judge
 from physical_ai_bridge.evaluation.offline.ledger import Ledger
 from physical_ai_bridge.evaluation.offline.parity import Parity, ParityCheck
-from physical_ai_bridge.evaluation.offline.replay_clock import ReplayClock
 from physical_ai_bridge.evaluation.offline.scores import BagScores, ParityScore
 from physical_ai_bridge.evaluation.offline.sums import Sums
 from physical_ai_bridge.evaluation.offline.timeline import BagTimeline
 from physical_ai_bridge.evaluation.offline.timelines import timeline_of
-from physical_ai_bridge.evaluation.offline.topics import JOINT_STATE, JOINTS, match, Topics
+from physical_ai_bridge.evaluation.offline.topics import match
 from physical_ai_bridge.policy.actions import kinematics_for
+from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.policy.open_policy import open_policy, OpenedPolicy
-from physical_ai_bridge.runtime import cdr
 from physical_ai_bridge.safety.robot_model import RobotModel
 
 _TURN_S = 1e-4
-# Who has no joint state among so many messages has none that matters.
-_LONGEST_HEAD = 20_000
-TRACES = frozenset((POLICY_TRACE, SUPERVISOR_TRACE))
+_TRACES = frozenset((POLICY_TRACE, SUPERVISOR_TRACE))
 _NO_PARITY = ParityScore(recorded=False, compared={}, identical={}, gaps=(), first_difference='')
 
 
@@ -170,85 +167,47 @@ def _judge(job: BagJob, bench: Bench, recording: Recording, begun_s: float) -> B
     ledger = Ledger()
     recorded = {name: (topic.type_name, topic.count) for name, topic in recording.topics.items()}
     topics = match(bench.binding, recorded, job.remap, ledger)
-    runs = topics.policy
     kinematics = kinematics_for(bench.binding, _read_urdf(job))
-    parity = ParityCheck(
-        bench.binding.cell, bench.digest, bench.robot, binding=bench.binding,
-        infer=bench.opened.policy.infer, kinematics=kinematics) if job.parity else None
-    watched = frozenset() if parity is None else parity.topics & recorded.keys()
-    if not watched & TRACES:
-        parity, watched = None, frozenset()
-    messages = prefetched(recording, {*topics.inputs, *watched})
-    with closing(messages), ThreadPoolExecutor(1, 'inference') as executor:
-        head = _head(messages, topics)
-        if not head:
-            return failed_outcome(job, 'it holds no message that is of use', ledger.findings())
-        different = _other_robot(bench, head, ledger)
-        if different:
-            return failed_outcome(job, different, ledger.findings())
-        clock = ReplayClock()
-        _compare_clocks(head[-1], clock, ledger)
-        judge = Judge(
-            bench.binding, bench.robot, topics, ledger, clock, head[0].stamp_ns + clock.shift_ns,
-            policy=bench.opened.policy if runs else None, kinematics=kinematics,
-            executor=executor, latency_s=job.latency_s)
-        count = 0
-        for message in chain(head, messages):
-            count += 1
-            judge.take(message)
-            if parity is not None:
-                parity.on_message(message)
+    with ThreadPoolExecutor(1, 'inference') as executor:
+        inference = Inference(bench.opened.policy, executor)
+        parity = _parity_check(job, bench, recorded, kinematics, inference)
+        wanted = {*topics.inputs, *(() if parity is None else parity.topics & recorded.keys())}
+        with closing(prefetched(recording, wanted)) as messages:
+            head = head_of(messages, topics)
+            different = other_robot(head, bench.binding.cell, ledger)
+            if different or not head:
+                return failed_outcome(job, different or 'it holds no message that is of use',
+                                      ledger.findings())
+            clock = clock_of(head, ledger)
+            judge = Judge(
+                bench.binding, bench.robot, topics, ledger, clock,
+                head[0].stamp_ns + clock.shift_ns, inference=inference if topics.policy else None,
+                kinematics=kinematics, latency_s=job.latency_s)
+            for message in chain(head, messages):
+                judge.take(message)
+                if parity is not None:
+                    parity.on_message(message)
         judge.finish()
+        found = _parity_score(parity)
     _note_problems(recording.problems, judge, ledger)
-    return _outcome(job, recording, judge, ledger, count, _parity_score(parity), runs, begun_s)
+    return _outcome(job, recording, judge, ledger, found, begun_s, inference.seconds)
 
 
-def _head(messages: Iterator[RecordedMessage], topics: Topics) -> list[RecordedMessage]:
-    """Return the messages up to the first joint state: it tells robot and clock."""
-    joints = {topic for topic, source in topics.inputs.items() if source.kind == JOINTS}
-    head: list[RecordedMessage] = []
-    for message in messages:
-        head.append(message)
-        if message.topic in joints or len(head) >= _LONGEST_HEAD:
-            break
-    return head
+def _parity_check(
+        job: BagJob, bench: Bench, recorded: Mapping[str, Any], kinematics: TcpKinematics | None,
+        inference: Inference) -> ParityCheck | None:
+    """Return what decides a recorded run again; None where there is none to decide."""
+    if not job.parity or not _TRACES & recorded.keys():
+        return None
+    bundle = bench.opened.kind == 'bundle'
+    return ParityCheck(
+        bench.binding.cell, bench.digest, bench.robot,
+        binding=bench.binding if bundle else None, infer=inference.infer if bundle else None,
+        kinematics=kinematics, provider=getattr(bench.opened.policy, 'provider', None))
 
 
 def _read_urdf(job: BagJob) -> Any:
     return lambda: Path(job.urdf or urdf_path(load_cell(job.cell), job.cell)).read_bytes().decode()
-
-
-def _other_robot(bench: Bench, head: list[RecordedMessage], ledger: Ledger) -> str:
-    """Return why the recording is of another robot than the cell's, '' where it is not."""
-    joints, message = bench.binding.cell.robot.joints, head[-1]
-    names = _joint_state(message)
-    if names is None or set(joints) & set(names.names):
-        return ''
-    why = (f'{message.topic}: its joints are {", ".join(names.names) or "none"}; those of the '
-           f'cell file are {", ".join(joints)}')
-    ledger.add(FindingCode.ROBOT_DIFFERENT, message.topic, why)
-    return why
-
-
-def _joint_state(message: RecordedMessage) -> JointSample | None:
-    if message.type_name != JOINT_STATE:
-        return None
-    try:
-        return cdr.decode_joint_state(message.data)
-    except WireError:
-        return None  # told of every such message, later
-
-
-def _compare_clocks(message: RecordedMessage, clock: ReplayClock, ledger: Ledger) -> None:
-    sample = _joint_state(message)
-    if sample is None:
-        return
-    shift_ns = clock.compare(message.stamp_ns, sample.stamp_ns)
-    if shift_ns:
-        ledger.add(
-            FindingCode.CLOCKS_APART, message.topic,
-            f'stamps and recorder are {abs(shift_ns) / NS_PER_S:.3f} s apart; the stamps are '
-            'followed')
 
 
 def _note_problems(
@@ -273,8 +232,9 @@ def _parity_score(check: ParityCheck | None) -> ParityScore:
 
 
 def _outcome(
-        job: BagJob, recording: Recording, judge: Judge, ledger: Ledger, count: int,
-        parity: ParityScore, runs: bool, begun_s: float) -> BagOutcome:
+        job: BagJob, recording: Recording, judge: Judge, ledger: Ledger, parity: ParityScore,
+        begun_s: float, inference_s: list[float]) -> BagOutcome:
+    runs = judge.sums.counts.inferences > 0 or judge.topics.policy
     streams = {topic: health.score() for topic, health in sorted(judge.streams.items())}
     findings = ledger.findings()
     partly = any(each.severity == Severity.ERROR for each in findings)
@@ -283,9 +243,9 @@ def _outcome(
         scores=BagScores(
             bag=job.name, status='partly' if partly or not runs else 'evaluated', failure='',
             storage=recording.storage, distribution=recording.distribution,
-            duration_s=judge.duration_s, messages=count, streams=streams, findings=findings,
-            episodes=judge.episode_scores() if runs else (),
+            duration_s=judge.duration_s, messages=judge.messages, streams=streams,
+            findings=findings, episodes=judge.episode_scores() if runs else (),
             policy=judge.sums.scores() if runs else None, parity=parity),
         sums=judge.sums if runs else None, timeline=timeline,
         timing={'wall_s': time.perf_counter() - begun_s,
-                'inference_s': np.array(judge.inference_s), 'duration_s': judge.duration_s})
+                'inference_s': np.array(inference_s), 'duration_s': judge.duration_s})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from dataclasses import dataclass
 import math
 import struct
 
@@ -13,25 +11,26 @@ from physical_ai_bridge.bags.reader import decode, RecordedMessage
 from physical_ai_bridge.contract.binding import Binding
 from physical_ai_bridge.contract.clock import Instant, NS_PER_S, seconds_to_ns
 from physical_ai_bridge.contract.errors import WireError
-from physical_ai_bridge.contract.reasons import Reason, Refusal
-from physical_ai_bridge.contract.samples import ImageSample, JointSample, WrenchSample
+from physical_ai_bridge.contract.reasons import Reason
+from physical_ai_bridge.contract.samples import ImageSample, WrenchSample
 from physical_ai_bridge.contract.trajectory import Trajectory
 from physical_ai_bridge.evaluation.offline import topics as kinds
 from physical_ai_bridge.evaluation.offline.chunk_scores import ChunkScores
 from physical_ai_bridge.evaluation.offline.episodes import Episodes
 from physical_ai_bridge.evaluation.offline.findings import FindingCode
-from physical_ai_bridge.evaluation.offline.health import FrameHealth, JointHealth, StreamHealth
+from physical_ai_bridge.evaluation.offline.health import StreamHealth
+from physical_ai_bridge.evaluation.offline.inference import Inference
 from physical_ai_bridge.evaluation.offline.ledger import Ledger
 from physical_ai_bridge.evaluation.offline.motion import MeasuredMotion, MotionTrack
 from physical_ai_bridge.evaluation.offline.policy_run import PolicyRun
 from physical_ai_bridge.evaluation.offline.replay_clock import ReplayClock
 from physical_ai_bridge.evaluation.offline.scores import EpisodeScore
+from physical_ai_bridge.evaluation.offline.sensor_watch import SensorWatch
 from physical_ai_bridge.evaluation.offline.shadow import Shadow
 from physical_ai_bridge.evaluation.offline.smoothness import ProposedMotion, recorded_motion
 from physical_ai_bridge.evaluation.offline.sums import Sums
 from physical_ai_bridge.evaluation.offline.topics import Input, Topics
 from physical_ai_bridge.policy.kinematics import TcpKinematics
-from physical_ai_bridge.policy.protocol import Policy
 from physical_ai_bridge.runtime import cdr
 from physical_ai_bridge.runtime.convert import trajectory_from_message
 from physical_ai_bridge.safety.robot_model import RobotModel
@@ -42,41 +41,24 @@ _SETTLE, _COMPARE, _COMMAND = 10, 5, 2
 # Nobody ticks through a pause of hours: after this much of it the clock jumps.
 _LONGEST_PAUSE_NS = 5 * NS_PER_S
 _SHOWN_NS = seconds_to_ns(0.02)
-# A cell reports a new episode within this, and puts the robot back no further from its begin.
-_TOLD_AFTER_NS, _PUT_BACK_NS = seconds_to_ns(1.0), seconds_to_ns(0.3)
-
-_FOUND = {
-    Reason.JOINTS_JUMPED: FindingCode.JOINT_JUMP,
-    Reason.JOINTS_STALE: FindingCode.STALE_SAMPLES,
-    Reason.WRENCH_STALE: FindingCode.STALE_SAMPLES,
-    Reason.FROM_THE_FUTURE: FindingCode.STALE_SAMPLES,
-    Reason.JOINTS_MISSING: FindingCode.ROBOT_DIFFERENT,
-}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Jump:
-    ros_ns: int
-    topic: str
-    detail: str
-    before: np.ndarray | None
-    after: np.ndarray | None
 
 
 class Judge:
     """
     Judges one policy on one recording: ``take`` every message in order, then ``finish``.
 
-    ``policy`` is None where only what knows no policy can be judged. ``begin_ns`` is the ROS time
-    of the first message, by ``clock``.
+    ``inference`` is None where only what knows no policy can be judged. ``begin_ns`` is the ROS
+    time of the first message, by ``clock``.
     """
 
     def __init__(
             self, binding: Binding, robot: RobotModel, topics: Topics, ledger: Ledger,
-            clock: ReplayClock, begin_ns: int, *, policy: Policy | None,
-            kinematics: TcpKinematics | None, executor: Executor, latency_s: float) -> None:
+            clock: ReplayClock, begin_ns: int, *, inference: Inference | None,
+            kinematics: TcpKinematics | None, latency_s: float) -> None:
         cell, manifest = binding.cell, binding.manifest
-        self._cell, self._topics, self._ledger = cell, topics, ledger
+        self._cell, self._ledger = cell, ledger
+        self.topics = topics
+        self.messages = 0
         self._joints = cell.robot.joints
         self._clock = clock
         self.begin_ns = self._now_ns = begin_ns
@@ -91,8 +73,8 @@ class Judge:
         self.measured = MotionTrack(len(self._joints))
         self.commanded = MotionTrack(len(self._joints))
         self.shadow = Shadow(cell, robot, self.sums.counts, self._on_judged)
-        self._policy = None if policy is None else PolicyRun(
-            binding, policy, kinematics, executor, seconds_to_ns(latency_s), self.sums)
+        self._policy = None if inference is None else PolicyRun(
+            binding, inference, kinematics, seconds_to_ns(latency_s), self.sums)
         self.chunks = ChunkScores(
             manifest.action, self._joints, cell.sensors.cameras, robot, begin_ns,
             self.sums.predictions)
@@ -104,29 +86,21 @@ class Judge:
         self._reference_recorded = topics.has(kinds.REFERENCE)
         self.streams = {topic: StreamHealth(each, ledger, begin_ns)
                         for topic, each in topics.inputs.items()}
-        joint_topic = cell.sensors.joint_states.topic
-        self._joint_health = JointHealth(self._joints, joint_topic, ledger)
+        self._watch = SensorWatch(cell, ledger, begin_ns)
         self._frames: dict[str, ImageSample] = {}
-        self._frame_health: dict[str, FrameHealth] = {}
-        self._latest: np.ndarray | None = None
-        self._jumps: list[_Jump] = []
-        self._order: tuple[tuple[str, ...], list[int]] | None = None
         self.forces: dict[str, list[tuple[int, float]]] = {
             name: [] for name in cell.sensors.wrenches}
         self._handlers = {topic: self._handler(each) for topic, each in topics.inputs.items()}
 
     def _handler(self, source: Input) -> Callable[[Input, RecordedMessage, Instant], int | None]:
         """Return what takes a kind of message and returns its stamp, None where it has none."""
-        kind, _, name = source.kind.partition('/')
-        if kind == 'image':
-            self._frame_health[name] = FrameHealth(source.topic, self._ledger)
         return {
             kinds.JOINTS: self._on_joints, 'wrench': self._on_wrench, 'image': self._on_image,
             kinds.COMMAND: self._on_command, kinds.REFERENCE: self._on_reference,
             kinds.STOP: self._on_stop, kinds.TASK: self._on_task,
             kinds.GRIPPER_STATE: self._on_gripper, kinds.GRIPPER_COMMAND: self._on_gripper_command,
             kinds.EPISODE: self._on_episode, kinds.PROPOSAL: self._on_proposal,
-            kinds.ROS_TIME: self._on_clock}[kind]
+            kinds.ROS_TIME: self._on_clock}[source.kind.partition('/')[0]]
 
     def run(self, messages: Iterable[RecordedMessage]) -> None:
         """Take every message, and what is left at the end."""
@@ -137,6 +111,7 @@ class Judge:
     def take(self, message: RecordedMessage) -> None:
         """Take a message; those of topics that are no inputs only let time pass."""
         now = self._clock.at(message.stamp_ns)
+        self.messages += 1
         if self._next_tick_ns is None:
             self._next_tick_ns = now.steady_ns + self._tick_ns
             self.shadow.start(now)
@@ -174,9 +149,9 @@ class Judge:
 
     def _tick(self, now: Instant) -> None:
         core = self.shadow.core
-        if not self._topics.stop:
+        if not self.topics.stop:
             core.on_emergency_stop(False, now)
-        for sensor in self._topics.silent:
+        for sensor in self.topics.silent:
             core.on_wrench(sensor, WrenchSample(now.ros_ns, np.zeros(3), np.zeros(3)), now)
         self._ticks += 1
         if not self._commands_recorded and self._ticks % _COMMAND == 0:
@@ -189,14 +164,14 @@ class Judge:
         self._decide(now)
         if self._ticks % _SETTLE == 0:
             self._settle(all_of_them=False)
-            self._tell_jumps(now.ros_ns - _TOLD_AFTER_NS)
+            self._watch.tell_jumps(now.ros_ns)
 
     def _follow(self, now: Instant) -> None:
         """Note where the recorded commands have the robot, and whether it is there."""
         where = self._command.at(now.ros_ns).position
         self.commanded.add(now.ros_ns, where)
-        if self._latest is not None and self._ticks % _COMPARE == 0:
-            self._joint_health.compare(self._latest, where, self._at_s(now))
+        if self._ticks % _COMPARE == 0:
+            self._watch.compare(where, now)
 
     def _decide(self, now: Instant) -> None:
         episode = self.episodes.now
@@ -240,75 +215,31 @@ class Judge:
 
     def _on_joints(self, source: Input, message: RecordedMessage, now: Instant) -> int:
         sample = cdr.decode_joint_state(message.data)
-        self._joint_health.names(sample, self._at_s(now))
-        self._check_finite(source, now, sample.position, sample.velocity)
-        before, core = self.shadow.core.last_refusal, self.shadow.core
+        core = self.shadow.core
+        before = core.last_refusal
         core.on_joint_state(sample, now)
-        position = self._in_order(sample)
-        if core.last_refusal is not before:
-            self._note(core.last_refusal, source, position, now)
-        elif position is not None:
-            self._latest = position
+        refusal = None if core.last_refusal is before else core.last_refusal
+        position = self._watch.on_joints(source, sample, refusal, now)
+        if position is not None:
             self.measured.add(sample.stamp_ns, position)
         if self._policy is not None:
             self._policy.loop.on_joint_state(sample, now)
             self._look(now)
         return sample.stamp_ns
 
-    def _in_order(self, sample: JointSample) -> np.ndarray | None:
-        """Return the cell's joints (N,), None where one is missing or not finite."""
-        if self._order is None or self._order[0] != sample.names:
-            if not set(self._joints) <= set(sample.names):
-                return None
-            self._order = sample.names, [sample.names.index(name) for name in self._joints]
-        if len(sample.position) != len(sample.names):
-            return None
-        position = sample.position[self._order[1]]
-        return position if np.isfinite(position).all() else None
-
-    def _check_finite(
-            self, source: Input, now: Instant, *values: np.ndarray | None) -> None:
-        for value in values:
-            # A sum of what is finite is finite, but for overflow, which is looked at then.
-            if value is not None and not math.isfinite(sum(value.tolist())) and not (
-                    np.isfinite(value).all()):
-                self._ledger.add(
-                    FindingCode.NOT_FINITE, source.topic,
-                    f'found {", ".join(map(str, value.tolist()))}', self._at_s(now))
-
-    def _note(self, refusal: Refusal, source: Input, position: np.ndarray | None,
-              now: Instant) -> None:
-        """Take what the supervisor refused."""
-        code = _FOUND.get(refusal.reason)
-        if code is None:
-            return
-        if code is FindingCode.JOINT_JUMP:
-            self._jumps.append(_Jump(now.ros_ns, source.topic, refusal.detail, self._latest,
-                                     position))
-        else:
-            self._ledger.add(code, source.topic, refusal.detail, self._at_s(now))
-
-    def _tell_jumps(self, until_ns: int) -> None:
-        """Tell of jumps before ``until_ns`` that no new episode explains."""
-        while self._jumps and self._jumps[0].ros_ns < until_ns:
-            jump = self._jumps.pop(0)
-            at_s = (jump.ros_ns - self.begin_ns) / NS_PER_S
-            self._ledger.add(FindingCode.JOINT_JUMP, jump.topic, jump.detail, at_s)
-            if jump.before is not None and jump.after is not None:
-                self._joint_health.jumped(jump.before, jump.after, at_s)
-
     def _on_wrench(self, source: Input, message: RecordedMessage, now: Instant) -> int:
         sample = cdr.decode_wrench_stamped(message.data)
         sensor = source.kind.partition('/')[2]
-        self._check_finite(source, now, sample.force, sample.torque)
         forces = self.forces[sensor]
         if not forces or sample.stamp_ns - forces[-1][0] >= _SHOWN_NS:
             forces.append((sample.stamp_ns, math.hypot(*sample.force.tolist())))
-        before, core = self.shadow.core.last_refusal, self.shadow.core
-        if core.on_wrench(sensor, sample, now):
+        core = self.shadow.core
+        before = core.last_refusal
+        wants_tick = core.on_wrench(sensor, sample, now)
+        self._watch.on_wrench(
+            source, sample, None if core.last_refusal is before else core.last_refusal, now)
+        if wants_tick:
             self._decide(now)
-        if core.last_refusal is not before:
-            self._note(core.last_refusal, source, None, now)
         if self._policy is not None:
             self._policy.loop.on_wrench(sensor, sample, now)
             shaped = self._policy.loop.refresh(now)
@@ -320,7 +251,7 @@ class Judge:
         sample = cdr.SENSOR_DECODERS[source.type_name](message.data)
         camera = source.kind.partition('/')[2]
         self._frames[camera] = sample
-        self._frame_health[camera].take(sample, self._latest, now.ros_ns - self.begin_ns)
+        self._watch.on_frame(source, sample, now)
         if self._policy is not None:
             self._policy.loop.on_image(camera, sample, now)
             self._look(now)
@@ -372,10 +303,7 @@ class Judge:
 
     def _on_episode(self, source: Input, message: RecordedMessage, now: Instant) -> None:
         if self.episodes.on_status(decode(message)[0].values, now.ros_ns):
-            # Between episodes a simulated robot is put back, which is a jump of its joints.
-            start_ns = self.episodes.all[-1].start_ns
-            self._jumps = [jump for jump in self._jumps
-                           if abs(jump.ros_ns - start_ns) > _PUT_BACK_NS]
+            self._watch.on_episode(self.episodes.all[-1].start_ns)
             self._settle(all_of_them=True)
             self.shadow.start(now)
             if self._policy is not None:
@@ -403,7 +331,7 @@ class Judge:
 
     def finish(self) -> None:
         """Take what is left; nothing more may come."""
-        self._tell_jumps(self._now_ns + 1)
+        self._watch.tell_jumps(None)
         self._settle(all_of_them=True)
         self.chunks.finish()
         self.shadow.finish()
@@ -426,8 +354,3 @@ class Judge:
     def episode_scores(self) -> tuple[EpisodeScore, ...]:
         """Return the scores of every episode."""
         return self.episodes.scores(self.chunks.rows, self.begin_ns, self._now_ns)
-
-    @property
-    def inference_s(self) -> list[float]:
-        """How long each inference took here."""
-        return [] if self._policy is None else self._policy.inference_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,13 @@ from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.reasons import Refusal
 from physical_ai_bridge.contract.samples import ImageSample
 from physical_ai_bridge.contract.trajectory import Trajectory
+from physical_ai_bridge.evaluation.offline.inference import Inference
 from physical_ai_bridge.evaluation.offline.pools import Pool
 from physical_ai_bridge.evaluation.offline.sums import Sums
 from physical_ai_bridge.observation.builder import Observation
 from physical_ai_bridge.policy.chunks import PlacedChunk
 from physical_ai_bridge.policy.errors import InferenceError
 from physical_ai_bridge.policy.kinematics import TcpKinematics
-from physical_ai_bridge.policy.protocol import Policy
 from physical_ai_bridge.runtime.policy_loop import PolicyLoop
 
 _BATCH = 256
@@ -46,22 +46,21 @@ class PolicyRun:
     """
     Runs a policy's loop on the recording's clock.
 
-    The model computes on ``executor``'s thread while the recording goes on: an inference is ready
+    The model computes on a thread of its own while the recording goes on: an inference is ready
     ``latency_ns`` after its observation, on the recording's clock, whatever it took here. So the
     same recording gives the same proposals on any machine.
     """
 
     def __init__(
-            self, binding: Binding, policy: Policy, kinematics: TcpKinematics | None,
-            executor: Executor, latency_ns: int, sums: Sums) -> None:
+            self, binding: Binding, inference: Inference, kinematics: TcpKinematics | None,
+            latency_ns: int, sums: Sums) -> None:
         self.loop = PolicyLoop(binding, kinematics)
-        self._policy, self._executor = policy, executor
+        self._infers = inference
         self._latency_ns, self._sums = latency_ns, sums
         self._inference: _Inference | None = None
         self._ages: dict[str, list[float]] = {}
         self._sync: list[float] = []
         self.refused: Refusal | None = None
-        self.inference_s: list[float] = []
 
     @property
     def ready_ns(self) -> int | None:
@@ -79,7 +78,7 @@ class PolicyRun:
             return False
         self._note_ages(observation)
         self._inference = _Inference(
-            observation, self._executor.submit(self._policy.infer, observation.inputs),
+            observation, self._infers.submit(observation.inputs),
             now.steady_ns + self._latency_ns, dict(frames))
         return True
 
@@ -115,7 +114,6 @@ class PolicyRun:
             self._sums.counts.chunks_refused[str(error.refusal.reason)] += 1
             return None
         self._sums.counts.inferences += 1
-        self.inference_s.append(self._policy.last_inference_s or 0.0)
         before = self.loop.newest_chunk
         outcome = self.loop.propose(done.observation, actions, now)
         if isinstance(outcome, Refusal):

@@ -14,6 +14,7 @@ from physical_ai_bridge.contract.bundle_file import load_bundle
 from physical_ai_bridge.contract.cell_file import load_cell, urdf_path
 from physical_ai_bridge.contract.clock import seconds_to_ns
 from physical_ai_bridge.evaluation.offline.findings import Finding
+from physical_ai_bridge.evaluation.offline.inference import Inference
 from physical_ai_bridge.evaluation.offline.judge import Judge
 from physical_ai_bridge.evaluation.offline.ledger import Ledger
 from physical_ai_bridge.evaluation.offline.replay_clock import ReplayClock
@@ -63,8 +64,8 @@ class Court:
             judge = Judge(
                 self.binding, self.robot, topics, ledger, clock,
                 messages[0].stamp_ns + shift_ns,
-                policy=(policy or self.policy) if topics.policy else None, kinematics=None,
-                executor=executor, latency_s=LATENCY_S)
+                inference=(Inference(policy or self.policy, executor) if topics.policy
+                           else None), kinematics=None, latency_s=LATENCY_S)
             judge.run(messages)
         for health in judge.streams.values():
             health.score()
