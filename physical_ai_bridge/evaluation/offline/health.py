@@ -145,7 +145,7 @@ class JointHealth:
     _ASTRAY_RAD = 0.1
     # Another order of the joints has to fit this much better to be the right one.
     _BETTER = 0.3
-    _WINDOW = 50
+    _WINDOW = 25
 
     def __init__(self, joints: Sequence[str], topic: str, ledger: Ledger) -> None:
         self._joints, self._topic, self._ledger = tuple(joints), topic, ledger

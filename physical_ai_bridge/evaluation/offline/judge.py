@@ -37,7 +37,7 @@ from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 
 # In ticks: how often chunks are settled, joints compared, and a command made from measurements.
-_SETTLE, _COMPARE, _COMMAND = 10, 5, 2
+_SETTLE, _COMPARE, _COMMAND = 5, 2, 1
 # Nobody ticks through a pause of hours: after this much of it the clock jumps.
 _LONGEST_PAUSE_NS = 5 * NS_PER_S
 _SHOWN_NS = seconds_to_ns(0.02)
@@ -62,7 +62,6 @@ class Judge:
         self._joints = cell.robot.joints
         self._clock = clock
         self.begin_ns = self._now_ns = begin_ns
-        self._tick_ns = seconds_to_ns(1.0 / cell.safety.tick_rate_hz)
         self._next_tick_ns: int | None = None
         self._ticks = 0
         moved = topics.has(kinds.COMMAND) or topics.has(kinds.REFERENCE)
@@ -73,6 +72,7 @@ class Judge:
         self.measured = MotionTrack(len(self._joints))
         self.commanded = MotionTrack(len(self._joints))
         self.shadow = Shadow(cell, robot, self.sums.counts, self._on_judged)
+        self._tick_ns = seconds_to_ns(self.shadow.tick_s)
         self._policy = None if inference is None else PolicyRun(
             binding, inference, kinematics, seconds_to_ns(latency_s), self.sums)
         self.chunks = ChunkScores(

@@ -25,6 +25,17 @@ _RUNNING = (Mode.READY, Mode.ACTIVE, Mode.LIMITING)
 _MOST_SPANS = 20_000
 
 
+def _tick_s(cell: Cell) -> float:
+    """
+    Return the period of the ticks: the cell's own, or several of it.
+
+    On a robot a tick also makes up for a command that was lost. Here none is, and a tick for each
+    half of a step looks at every part of a motion twice as well.
+    """
+    rate_hz = cell.safety.tick_rate_hz
+    return max(1, int(cell.safety.step_s / 2.0 * rate_hz)) / rate_hz
+
+
 class Shadow:
     """
     A supervisor with the authority ``shadow``, told everything that its node is told.
@@ -40,7 +51,9 @@ class Shadow:
     def __init__(
             self, cell: Cell, robot: RobotModel, counts: Counts,
             on_judged: Callable[[bool], None]) -> None:
-        self.core = supervisor_of(cell, robot)
+        self.tick_s = _tick_s(cell)
+        self.core = supervisor_of(replace(cell, safety=replace(
+            cell.safety, tick_rate_hz=1.0 / self.tick_s)), robot)
         self.core.authorise(Authority.SHADOW)
         self._joints = cell.robot.joints
         self._verification = Verification(cell, robot)
