@@ -61,6 +61,7 @@ from physical_ai_bridge.nodes.recorder import (
     RecorderSession,
     SUPERVISOR_STATE,
 )
+from physical_ai_bridge.nodes.safety_supervisor import REALTIME_PRIORITY
 from physical_ai_bridge.nodes.wire import bool_bytes, WrenchWire
 from physical_ai_bridge.runtime.cdr import decode_joint_trajectory
 from physical_ai_bridge.runtime.convert import trajectory_from_message
@@ -277,9 +278,8 @@ def run(
             policy = nodes.start(POLICY, {**shared, 'bundle': str(bundle)}, logs)
             with contextlib.suppress(PermissionError):
                 os.setpriority(os.PRIO_PROCESS, 0, NICE)
-                if realtime_priority:
-                    os.sched_setscheduler(
-                        0, os.SCHED_FIFO, os.sched_param(realtime_priority))
+                # What measures must not be what is measured.
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
             seen = Seen(cell)
             # What costs time here, and is not needed, is left to those whom it concerns.
             wanted = (cell.controller.topic, PROPOSALS, SUPERVISOR_STATE, EPISODE, DIAGNOSTICS)
@@ -351,8 +351,8 @@ def main() -> int:
     parser.add_argument('--presses', type=int, default=200)
     parser.add_argument('--contacts', type=int, default=50)
     parser.add_argument('--silences', type=int, default=10)
-    parser.add_argument('--realtime-priority', type=int, default=0, metavar='N',
-                        help='SCHED_FIFO for the supervisor, and for what measures')
+    parser.add_argument('--realtime-priority', type=int, default=REALTIME_PRIORITY, metavar='N',
+                        help="the supervisor's; 0 for not (default: the node's own, %(default)s)")
     parser.add_argument('--out', type=Path)
     args = parser.parse_args()
     cell = load_cell(config_path('cells/mujoco_ur5e.yaml').resolve())

@@ -17,6 +17,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 
 _SECURITY = 'ROS_SECURITY_ENABLE'
 
@@ -79,10 +80,11 @@ class ManagedNode(LifecycleNode):
 
     def make_subscription(
             self, message: type, topic: str, take: Callable[[bytes], None],
-            profile: QoSProfile) -> None:
+            profile: QoSProfile) -> Subscription:
         """Make a subscription that delivers a message's bytes, until ``destroy_made``."""
         subscription = self.create_subscription(message, topic, take, profile, raw=True)
         self._made.append(partial(self.destroy_subscription, subscription))
+        return subscription
 
     def make_service(self, service: type, name: str, handler: Callable[..., object]) -> None:
         """Make a service that lives until ``destroy_made``."""

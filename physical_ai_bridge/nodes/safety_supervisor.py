@@ -53,7 +53,9 @@ from trajectory_msgs.msg import JointTrajectory
 _STATE_DEPTH = 16
 _TYPES = {'joint_state': JointState, 'gripper_state': JointState, 'proposal': JointTrajectory,
           'emergency_stop': Bool}
-_BESIDE = 'command'
+_BESIDE, _STOP = 'command', 'emergency_stop'
+# What ros2_control's controller manager asks for, too.
+REALTIME_PRIORITY = 50
 _STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
 _MOVING = (Mode.ACTIVE, Mode.LIMITING, Mode.STOPPING)
 # How often to look who else publishes commands; a look takes some 40 microseconds.
@@ -73,7 +75,8 @@ class SafetySupervisor(ManagedNode):
             'limits rising from a floor; live: they go to the controller. It is read at '
             'activation, and can be changed before', read_only=False)
         self._settings.declare(
-            'realtime_priority', 0, 'run by SCHED_FIFO with this priority, 1 to 99; 0 for not')
+            'realtime_priority', REALTIME_PRIORITY, 'run by SCHED_FIFO with this priority, 1 to '
+            '99, where the machine permits it; 0 for not')
         self._settings.declare('lock_memory', False, 'keep all memory of the process resident')
         self._settings.declare(
             'realtime_required', False, 'refuse to be configured where the machine does not '
@@ -129,10 +132,12 @@ class SafetySupervisor(ManagedNode):
         for kind, topic in supervisor_topics(self._cell).items():
             if kind == _BESIDE:
                 continue
-            self.make_subscription(
+            made = self.make_subscription(
                 self._type_of(kind), topic, partial(self._take, kind),
                 # A press is not overwritten by the release right behind it, either.
                 qos.command() if kind == 'proposal' else qos.sensor_stream())
+            if kind == _STOP:
+                self._stop_subscription = made
         self.make_subscription(
             DiagnosticArray, '/diagnostics', self._incidents.on_diagnostics, qos.diagnostics())
         self.make_service(Trigger, '~/stop', self._on_stop)
@@ -273,18 +278,35 @@ class SafetySupervisor(ManagedNode):
     def _state(self) -> bytes | None:
         return self._incidents.state(self._supervisor)
 
+    def _hear_stop(self) -> Instant | None:
+        """
+        Take what waits of the emergency stop; return when, None where nothing waited.
+
+        It came while something else was at work, and would wait behind all that came before it.
+        """
+        heard, waiting = None, self._stop_subscription.handle
+        with waiting:
+            while (found := waiting.take_message(Bool, True)) is not None:
+                heard = self._node_clock.now()
+                self._hand_in(_STOP, found[0], heard)
+        return heard
+
     def _decide(self, now: Instant) -> None:
+        now = self._hear_stop() or now
         self._tick_at = now
         begun_ns = time.perf_counter_ns()
         decision = self._supervisor.tick(now)
         ended_ns = time.perf_counter_ns()
-        self._note('tick', decision.now, decision)
         done = self._node_clock.now()
+        decided = [('tick', decision.now, decision)]
         if ((decision.command is not None or decision.gripper is not None)
                 and done.steady_ns - now.steady_ns > self._supervisor.command_expires_ns):
             decision = self._supervisor.withdraw(decision, done)
-            self._note('withdraw', done, decision)
+            decided.append(('withdraw', done, decision))
+        # What is written down for later does not hold up a stop.
         self._publish(decision)
+        for each in decided:
+            self._note(*each)
         self._report.on_tick(decision, ended_ns - begun_ns, self._node_clock.now().ros_ns)
 
     def _note(self, kind: str, now: Instant, decision: Decision) -> None:
