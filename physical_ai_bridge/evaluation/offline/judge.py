@@ -30,6 +30,7 @@ from physical_ai_bridge.evaluation.offline.shadow import Shadow
 from physical_ai_bridge.evaluation.offline.smoothness import ProposedMotion, recorded_motion
 from physical_ai_bridge.evaluation.offline.sums import Sums
 from physical_ai_bridge.evaluation.offline.topics import Input, Topics
+from physical_ai_bridge.policy.chunks import PlacedChunk
 from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.runtime import cdr
 from physical_ai_bridge.runtime.convert import trajectory_from_message
@@ -79,6 +80,7 @@ class Judge:
             manifest.action, self._joints, cell.sensors.cameras, robot, begin_ns,
             self.sums.predictions)
         self._proposed = ProposedMotion()
+        self._scored: PlacedChunk | None = None
         self.episodes = Episodes(begin_ns, told=topics.has(kinds.EPISODE))
         self._motion = MeasuredMotion(cell)
         self._command: Trajectory | None = None
@@ -193,7 +195,10 @@ class Judge:
         counts = self.episodes.counts(done.chunk.observation_ns)
         jerk = self._proposed.add(done.proposal) if counts else None
         if counts:
-            self.chunks.add(done.chunk, done.before, done.frames)
+            # A seam is between two chunks that both count.
+            before = done.before if done.before is self._scored else None
+            self.chunks.add(done.chunk, before, done.frames)
+            self._scored = done.chunk
             if jerk is not None:
                 self.episodes.now.jerks.append(jerk)
         self.shadow.propose(done.proposal, now, counts=counts)

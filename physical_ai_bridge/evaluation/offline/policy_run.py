@@ -54,6 +54,7 @@ class PolicyRun:
     def __init__(
             self, binding: Binding, inference: Inference, kinematics: TcpKinematics | None,
             latency_ns: int, sums: Sums) -> None:
+        self._binding, self._kinematics = binding, kinematics
         self.loop = PolicyLoop(binding, kinematics)
         self._infers = inference
         self._latency_ns, self._sums = latency_ns, sums
@@ -122,6 +123,10 @@ class PolicyRun:
         return Proposed(outcome, self.loop.newest_chunk, before, done.frames)
 
     def restart(self) -> None:
-        """Begin anew, as at an activation; an inference that is under way comes to nothing."""
+        """
+        Begin anew, knowing nothing of what was commanded: somebody has put the robot back.
+
+        An inference that is under way comes to nothing.
+        """
         self._inference = None
-        self.loop.reset()
+        self.loop = PolicyLoop(self._binding, self._kinematics)
