@@ -7,6 +7,7 @@ from mutations.table import Mutation, mutations
 _ANCHOR = ('safety/test_anchor.py',)
 _EXECUTION = ('safety/test_execution.py',)
 _SUPERVISOR, _FAULTS = 'safety/test_supervisor.py', 'safety/test_faults.py'
+_SHADOW = 'safety/test_shadow.py'
 _CAUSES = f'{_SUPERVISOR}::test_each_cause_stops_the_motion_and_is_named'
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -67,6 +68,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     *mutations(
         'safety/execution.py', (_CAUSES, f'{_FAULTS}::TestState'),
         ('tracking', 'if error.max() <= tolerance:', 'if True:'),
+        ('what somebody else commands, for a shadow alone',
+         'if not self._shadow or executed is None', 'if executed is None', _SHADOW),
+        ('what somebody else commands, once it has begun',
+         ' or executed.start_ns > now.ros_ns:', ':', _SHADOW),
         ('frozen joints', 'if frozen is not None:', 'if False:'),
         ('what the controller reports',
          'return self._gone_back(now) or self._anchor.cause(now) or self._astray(now)',
@@ -113,6 +118,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *mutations(
         'safety/supervisor.py', (_SUPERVISOR,),
+        ('a proposal out of reach of what moves the robot beside a shadow',
+         'plan = self.plan if known else None', 'plan = None', _SHADOW,
+         'safety/test_proposals.py', _FAULTS),
         ('what the cell says', 'cause = self._requested or late or self._causes(now)',
          'cause = self._requested or late'),
         ("the ticks' own timing", 'cause = self._requested or late or self._causes(now)',

@@ -13,16 +13,20 @@ from physical_ai_bridge.contract.binding import bind
 from physical_ai_bridge.contract.bundle_file import load_bundle
 from physical_ai_bridge.contract.cell_file import load_cell, parse_cell, urdf_path
 from physical_ai_bridge.contract.clock import seconds_to_ns
+from physical_ai_bridge.contract.teacher_file import teacher_at
 from physical_ai_bridge.policy.onnx_policy import OnnxPolicy
+from physical_ai_bridge.policy.open_policy import open_policy
 from physical_ai_bridge.runtime.lockstep import Lockstep
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.testing.bags import write_bag, write_messages
 from physical_ai_bridge.testing.lockstep_bag import RecordingCell
 from physical_ai_bridge.testing.models import write_linear_bundle
+from physical_ai_bridge.testing.teacher_server import answers_of, TeacherServer
 import pytest
 
 pytest.importorskip('mujoco')
 pytest.importorskip('plotly')
+pytest.importorskip('websockets')
 
 CONFIG = Path(str(resources.files('physical_ai_bridge') / 'config'))
 CELL, BUNDLE = CONFIG / 'cells' / 'mujoco_ur5e.yaml', CONFIG / 'bundles' / 'ur5e_insertion'
@@ -136,6 +140,34 @@ def test_a_baseline_is_judged_on_the_same_recordings(bags, off_bundle, tmp_path,
     assert error['candidate'] < error['baseline']
     # Two episodes are too few to be sure of anything.
     assert (error['pairs'], comparison['verdict']) == (2, 'cannot tell')
+
+
+@pytest.mark.parametrize('by_address', [True, False])
+def test_a_student_is_judged_against_its_teacher(bags, tmp_path, capsys, by_address):
+    student = open_policy(BUNDLE)
+    teacher = teacher_at('ws://localhost:1', student.manifest)
+    with TeacherServer(answers_of(student.policy, teacher)) as server:
+        other = server.url
+        if not by_address:
+            other = tmp_path / 'teacher.yaml'
+            other.write_text(f'schema: 1\nname: ours\nendpoint: {server.url}\nlike: {BUNDLE}\n'
+                             'keys:\n' + ''.join(
+                                 f'  {ours}: {theirs}\n' for ours, theirs in teacher.keys.items()))
+        status, said = evaluate(
+            capsys, bags / 'run_3', '--baseline', other, '--out', tmp_path / 'out')
+    assert (status, said['ok']) == (0, True)
+    comparison = said['metrics']['comparison']
+    assert comparison['baseline']['kind'] == 'teacher'
+    assert comparison['quantities']['action_rmse_rad']['difference'] == 0.0
+    assert comparison['verdict'] == 'cannot tell'
+
+
+def test_a_teacher_that_nobody_reaches_is_told_before_anything_runs(bags, tmp_path, capsys):
+    status = main(['evaluate', str(bags), '--cell', str(CELL), '--bundle', str(BUNDLE),
+                   '--baseline', 'ws://localhost:1', '--out', str(tmp_path / 'out')])
+    assert status == 1
+    assert 'localhost:1' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
 
 
 def test_a_bundle_of_another_robot_is_refused_before_anything_runs(bags, tmp_path, capsys):
