@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 import sys
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import WrenchStamped
 from physical_ai_bridge.contract.clock import Instant
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.nodes import qos
 from physical_ai_bridge.nodes.cell_parameter import CellParameter
 from physical_ai_bridge.nodes.clock import NodeClock
 from physical_ai_bridge.nodes.command_output import ARM, GRIPPER, make_outputs
-from physical_ai_bridge.nodes.controller_state import controller_state_type
 from physical_ai_bridge.nodes.conversions import (
     decision_status,
     diagnostic_array,
@@ -31,12 +28,12 @@ from physical_ai_bridge.nodes.other_publishers import OtherPublishers
 from physical_ai_bridge.nodes.parameters import Parameters
 from physical_ai_bridge.nodes.robot_description import robot_description
 from physical_ai_bridge.nodes.scheduling import Linux, Scheduling
+from physical_ai_bridge.nodes.supervisor_ears import STOP, SupervisorEars
 from physical_ai_bridge.nodes.supervisor_report import SupervisorReport
 from physical_ai_bridge.nodes.tracing import head_of, Trace
 from physical_ai_bridge.runtime.decision_bytes import decision_payload
 from physical_ai_bridge.runtime.supervisor_inputs import (
     names_payload,
-    supervisor_topics,
     SupervisorInputs,
     traced_kinds,
 )
@@ -44,16 +41,10 @@ from physical_ai_bridge.safety.decision import Authority, Decision, Mode
 from physical_ai_bridge.safety.gripping import GrippingSupervisor, supervisor_of
 from physical_ai_bridge.safety.robot_model import RobotModel
 from rclpy.timer import Timer
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
 # Changes may follow each other within a tick or two, and none may get lost on the way.
 _STATE_DEPTH = 16
-_TYPES = {'joint_state': JointState, 'gripper_state': JointState, 'proposal': JointTrajectory,
-          'emergency_stop': Bool}
-_BESIDE, _STOP = 'command', 'emergency_stop'
 # What ros2_control's controller manager asks for, too.
 REALTIME_PRIORITY = 50
 _STOPS = (Mode.STOPPING, Mode.STOPPED, Mode.FAULT)
@@ -128,16 +119,7 @@ class SafetySupervisor(ManagedNode):
             DiagnosticStatus, '~/state', qos.latched(_STATE_DEPTH))
         self._diagnostics_publisher = self.make_publisher(
             DiagnosticArray, '/diagnostics', qos.diagnostics())
-        self._listens_beside = False
-        for kind, topic in supervisor_topics(self._cell).items():
-            if kind == _BESIDE:
-                continue
-            made = self.make_subscription(
-                self._type_of(kind), topic, partial(self._take, kind),
-                # A press is not overwritten by the release right behind it, either.
-                qos.command() if kind == 'proposal' else qos.sensor_stream())
-            if kind == _STOP:
-                self._stop_subscription = made
+        self._ears = SupervisorEars(self, self._cell, self._take)
         self.make_subscription(
             DiagnosticArray, '/diagnostics', self._incidents.on_diagnostics, qos.diagnostics())
         self.make_service(Trigger, '~/stop', self._on_stop)
@@ -145,27 +127,10 @@ class SafetySupervisor(ManagedNode):
         self.make_timer(1.0, self._tell, self._node_clock.steady)
         self.make_timer(_LOOK_S, self._look_around, self._node_clock.steady)
 
-    def _type_of(self, kind: str) -> type:
-        if kind == 'controller_state':
-            return controller_state_type(self._cell)
-        return WrenchStamped if kind.startswith('wrench/') else _TYPES[kind]
-
-    def _listen_beside(self) -> None:
-        """Listen to what moves the robot: only a shadow wants that, the others send it."""
-        if self._authority is Authority.SHADOW and not self._listens_beside:
-            self._listens_beside = True
-            self.make_subscription(
-                JointTrajectory, supervisor_topics(self._cell)[_BESIDE], self._take_beside,
-                qos.command())
-
-    def _take_beside(self, data: bytes) -> None:
-        if self._authority is Authority.SHADOW:
-            self._take(_BESIDE, data)
-
     def activate(self) -> None:
         """Begin to tick."""
         self._read_authority()
-        self._listen_beside()
+        self._ears.begin(self._authority)
         self._collector.begin()
         self._report.on_activate()
         now = self._tick_at = self._node_clock.now()
@@ -278,22 +243,15 @@ class SafetySupervisor(ManagedNode):
     def _state(self) -> bytes | None:
         return self._incidents.state(self._supervisor)
 
-    def _hear_stop(self) -> Instant | None:
-        """
-        Take what waits of the emergency stop; return when, None where nothing waited.
-
-        It came while something else was at work, and would wait behind all that came before it.
-        """
-        heard, waiting = None, self._stop_subscription.handle
-        with waiting:
-            while (found := waiting.take_message(Bool, True)) is not None:
-                heard = self._node_clock.now()
-                self._hand_in(_STOP, found[0], heard)
-        return heard
+    def _hear_stop(self, now: Instant) -> Instant:
+        """Take what waits of the emergency stop; return when that was, or ``now``."""
+        for data in self._ears.waiting_stops():
+            now = self._node_clock.now()
+            self._hand_in(STOP, data, now)
+        return now
 
     def _decide(self, now: Instant) -> None:
-        now = self._hear_stop() or now
-        self._tick_at = now
+        now = self._tick_at = self._hear_stop(now)
         begun_ns = time.perf_counter_ns()
         decision = self._supervisor.tick(now)
         ended_ns = time.perf_counter_ns()
