@@ -15,17 +15,23 @@ from physical_ai_bridge.evaluation.offline.replay_clock import ReplayClock
 from physical_ai_bridge.evaluation.offline.topics import JOINT_STATE, JOINTS, Topics
 from physical_ai_bridge.runtime import cdr
 
-# What has no joint state among so many messages has none that matters.
-_LONGEST = 20_000
+# So much is read ahead, and kept, to find one.
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 def head_of(messages: Iterator[RecordedMessage], topics: Topics) -> list[RecordedMessage]:
-    """Return the messages up to the first joint state, which tells robot and clock."""
+    """
+    Return the messages up to the first joint state, which tells robot and clock.
+
+    Where there is none, or none soon, they are few.
+    """
     joints = {topic for topic, source in topics.inputs.items() if source.kind == JOINTS}
     head: list[RecordedMessage] = []
+    kept = 0
     for message in messages:
         head.append(message)
-        if message.topic in joints or len(head) >= _LONGEST:
+        kept += len(message.data)
+        if not joints or message.topic in joints or kept > _MOST_BYTES:
             break
     return head
 
