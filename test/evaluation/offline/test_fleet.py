@@ -130,12 +130,14 @@ def test_the_error_of_an_error_without_words_is_its_type():
 
 # Each job opens its end of a fifo, so that whoever reads it knows when the job runs, and when its
 # process is gone.
+# What runs in the background of a shell is started deaf to Ctrl-C, and so would be its children.
 PARENT = """
-import os
+import signal
 import sys
 from physical_ai_bridge.evaluation.offline.fleet import in_fleet
 from physical_ai_bridge.testing.jobs import hold_open
 if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         in_fleet(hold_open, sys.argv[1:], workers=2, failed=lambda job, why: why)
     except KeyboardInterrupt:
