@@ -215,8 +215,19 @@ def test_the_supervisor_asks_for_real_time_and_says_what_it_got(graph, cell_path
 
 
 @pytest.mark.ros
-def test_a_supervisor_collects_no_garbage_but_after_a_tick(graph, cell_path):
+def test_without_being_told_it_asks_for_the_priority_of_a_controller(graph, cell_path):
     client = graph.start('safety_supervisor', cell=cell_path)
+    client.configure()
+    client.activate()
+    values = graph.wait_for_diagnostics(
+        'safety_supervisor', lambda values, message: 'scheduling' in values)
+    log = graph.log('safety_supervisor')
+    assert (values['scheduling'] == 'SCHED_FIFO 50') == ('LimitRTPRIO' not in log)
+
+
+@pytest.mark.ros
+def test_a_supervisor_collects_no_garbage_but_after_a_tick(graph, cell_path):
+    client = graph.start('safety_supervisor', cell=cell_path, realtime_priority=0)
     client.configure()
     client.activate()
     values = graph.wait_for_diagnostics(
