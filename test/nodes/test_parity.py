@@ -139,8 +139,8 @@ def test_a_bag_alone_is_enough_to_decide_the_same(run, cell_path, recorded):
         assert node.holds
     # A recorder on a machine that is busy loses messages: what it lost is a gap.
     assert parity.supervisor.compared['tick'] > 50, parity.supervisor
-    assert parity.policy.compared['observe'] > 4, parity.policy
-    assert parity.policy.compared['propose'] > 4, parity.policy
+    assert parity.policy.compared['observe'] > 1, parity.policy
+    assert parity.policy.compared['propose'] > 1, parity.policy
     for node, journal in zip((parity.supervisor, parity.policy), run[2].values(), strict=True):
         told = Counter(entry.kind for entry in read_journal(journal))
         assert sum(node.compared.values()) + node.uncompared <= sum(

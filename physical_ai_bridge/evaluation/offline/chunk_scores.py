@@ -46,7 +46,7 @@ class Predictions:
 
     joints: list[Pool]
     steps: list[Pool]
-    all: Pool = field(default_factory=Pool)
+    all: Pool = field(default_factory=Pool)  # noqa: A003
     tcp: Pool = field(default_factory=Pool)
     seams: Pool = field(default_factory=Pool)
 

@@ -33,7 +33,7 @@ class Spread:
     count: int
     p50: float | None
     p95: float | None
-    max: float | None
+    max: float | None  # noqa: A003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ErrorScore:
     count: int
     rmse: float | None
     p95: float | None
-    max: float | None
+    max: float | None  # noqa: A003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ class Milliseconds:
     count: int
     p50: float | None
     p99: float | None
-    max: float | None
+    max: float | None  # noqa: A003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

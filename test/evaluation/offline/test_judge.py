@@ -39,6 +39,7 @@ def with_joints(messages, change, from_s=0.0, to_s=1e9):
 
 
 class TestASoundRecording:
+
     def test_nothing_is_found_and_what_was_done_is_predicted(self, verdict):
         assert not verdict.findings
         assert verdict.scores.inferences > 20
@@ -126,6 +127,7 @@ class TestAPolicyThatIsWrong:
 
 
 class TestPlantedFaults:
+
     def test_a_camera_gap_is_found_with_its_place(self, court, episode):
         found = court.judge(without(episode, CAMERA, 1.5, 1.8)).findings['STREAM_GAP']
         assert found.where == CAMERA
@@ -235,6 +237,7 @@ class TestPlantedFaults:
 
 
 class TestWhatIsMissing:
+
     def test_without_a_camera_the_rest_is_judged(self, court, episode):
         verdict = court.judge(without(episode, CAMERA))
         assert verdict.findings['TOPIC_MISSING'].where == CAMERA

@@ -24,6 +24,7 @@ def track_of(positions, period_s=0.005) -> MotionTrack:
 
 
 class TestTrack:
+
     def test_between_two_samples_it_is_a_straight_line(self):
         times = START_NS + np.array([2_500_000, 9_000_000])
         found = track_of([0.0, 1.0, 3.0]).at(times)
@@ -47,6 +48,7 @@ class TestTrack:
 
 
 class TestCommandFromMeasurements:
+
     def test_it_goes_on_at_the_measured_speed_and_then_stops(self):
         seconds = np.arange(0.0, 0.2, 0.005)
         track = track_of(0.3 * seconds)
@@ -71,6 +73,7 @@ class TestCommandFromMeasurements:
 
 
 class TestSmoothness:
+
     def test_the_jerk_of_a_cubic_is_its_own(self):
         seconds = np.arange(0.0, 1.0, 0.01)
         jerk = jerk_rad_s3(np.stack([2.0 * seconds**3, 0.0 * seconds], axis=1))
