@@ -61,11 +61,20 @@ class Trajectory:
         index = min(int(knots.searchsorted(offset, side='right')) - 1, last - 1)
         begin, end = knots[index:index + 2].tolist()
         h, tau = (end - begin) / NS_PER_S, (offset - begin) / NS_PER_S
-        # A handful of joints: Python's own numbers take half the time that arrays do.
-        (q0, q1), (v0, v1) = (
-            pair[index:index + 2].tolist() for pair in (self.positions, self.velocities))
-        states = [_evaluate(tau, *_cubic(h, *ends)) for ends in zip(q0, q1, v0, v1, strict=True)]
-        return JointMotion(*np.array(list(zip(*states, strict=True))))
+        # A handful of joints, many times a tick: Python's own numbers, and no call for each, take
+        # a third of the time that arrays do. The terms are those of _cubic and _evaluate.
+        position, velocity, acceleration, jerk = [], [], [], []
+        for q0, q1, v0, v1 in zip(
+                *self.positions[index:index + 2].tolist(),
+                *self.velocities[index:index + 2].tolist(), strict=True):
+            slope = (q1 - q0) / h
+            c2 = (3.0 * slope - 2.0 * v0 - v1) / h
+            c3 = (v0 + v1 - 2.0 * slope) / (h * h)
+            position.append(q0 + tau * (v0 + tau * (c2 + tau * c3)))
+            velocity.append(v0 + tau * (2.0 * c2 + tau * (3.0 * c3)))
+            acceleration.append(2.0 * c2 + tau * (6.0 * c3))
+            jerk.append(6.0 * c3)
+        return JointMotion(*np.array((position, velocity, acceleration, jerk)))
 
     def at_many(self, times_ns: np.ndarray) -> JointMotion:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 import math
@@ -34,8 +34,8 @@ class Profiles(Protocol):
         """Return where phases of any joint end, ns from the beginning."""
         ...
 
-    def at(self, seconds: float) -> tuple[list[float], list[float]]:
-        """Return positions and velocities (N,) each at ``seconds`` from the beginning."""
+    def sampled(self, seconds: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+        """Return positions and velocities (M, N) each at ``seconds`` (M,) from the beginning."""
         ...
 
 
@@ -56,10 +56,11 @@ class PlannedProfiles:
                     ends.add(round(end * NS_PER_S))
         return ends
 
-    def at(self, seconds: float) -> tuple[list[float], list[float]]:
+    def sampled(self, seconds: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """See ``Profiles``."""
-        position, velocity, _ = self.planned.at_time(seconds)
-        return position, velocity
+        at_time = self.planned.at_time
+        states = [at_time(each) for each in seconds]
+        return np.array([state[0] for state in states]), np.array([state[1] for state in states])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,14 +75,13 @@ class PhasedProfiles:
         return {seconds_to_ns(end) for joint in self.phases
                 for end in accumulate(joint.durations)}
 
-    def at(self, seconds: float) -> tuple[list[float], list[float]]:
+    def sampled(self, seconds: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """See ``Profiles``."""
         state = self.state
-        position, velocity = zip(*(
-            _joint_at(seconds, *start, joint) for *start, joint in zip(
-                state.position.tolist(), state.velocity.tolist(), state.acceleration.tolist(),
-                self.phases, strict=True)), strict=True)
-        return list(position), list(velocity)
+        joints = list(zip(state.position.tolist(), state.velocity.tolist(),
+                          state.acceleration.tolist(), self.phases, strict=True))
+        states = np.array([[_joint_at(each, *joint) for joint in joints] for each in seconds])
+        return np.ascontiguousarray(states[:, :, 0]), np.ascontiguousarray(states[:, :, 1])
 
 
 def _joint_at(
@@ -152,6 +152,6 @@ def sample_profiles(
     if last > times[-1]:
         # Never end before the slowest joint does: the last knot is the one that is at rest.
         times[-1:] = [last] if len(times) > 1 else [times[0], MIN_KNOT_SPACING_NS]
-    positions, velocities = zip(*(profiles.at(time / NS_PER_S) for time in times), strict=True)
-    return Trajectory(stamp_ns, joint_names, np.array(times, dtype=np.int64),
-                      np.array(positions), np.array(velocities))
+    positions, velocities = profiles.sampled([time / NS_PER_S for time in times])
+    return Trajectory(
+        stamp_ns, joint_names, np.array(times, dtype=np.int64), positions, velocities)
