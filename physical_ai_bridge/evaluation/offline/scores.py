@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 SCHEMA = 1
 NAME = 'physical_ai_bridge.evaluation'
 
-Truth = Literal['commanded', 'measured']
+Truth = Literal['commanded', 'measured', 'mixed']
 Status = Literal['evaluated', 'partly', 'failed']
 Verdict = Literal['better', 'worse', 'cannot tell']
 
@@ -72,7 +72,7 @@ class ActionError:
     What the policy predicted against what the robot then did.
 
     ``truth`` is 'commanded' where the recording holds what was sent to the controller, else
-    'measured'. ``rad`` is over all joints, rows and chunks, ``joints_rad`` by joint; ``tcp_m`` is
+    'measured'; over recordings of both kinds 'mixed'. ``rad`` is over all joints, rows and chunks, ``joints_rad`` by joint; ``tcp_m`` is
     the distance of the tcp. ``drift_rad_per_s`` is how fast the error grows along a chunk: the
     slope of the line through the rmse of its rows.
     """
