@@ -72,9 +72,9 @@ class ActionError:
     What the policy predicted against what the robot then did.
 
     ``truth`` is 'commanded' where the recording holds what was sent to the controller, else
-    'measured'; over recordings of both kinds 'mixed'. ``rad`` is over all joints, rows and chunks, ``joints_rad`` by joint; ``tcp_m`` is
-    the distance of the tcp. ``drift_rad_per_s`` is how fast the error grows along a chunk: the
-    slope of the line through the rmse of its rows.
+    'measured'; over recordings of both kinds 'mixed'. ``rad`` is over all joints, rows and chunks,
+    ``joints_rad`` by joint; ``tcp_m`` is the distance of the tcp. ``drift_rad_per_s`` is how fast
+    the error grows along a chunk: the slope of the line through the rmse of its rows.
     """
 
     truth: Truth
