@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+import signal
 import sys
 import time
 from typing import Any
@@ -236,12 +237,13 @@ def _make_context() -> rclpy.Context:
 
 def main() -> int:
     """Play until a SIGINT."""
+    # An exception may come where it is ignored: while the middleware calls back, or in a __del__.
+    received: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     cell = LiveCell(load_cell(Path(sys.argv[1])))
-    try:
-        while True:
-            cell.step()
-    except KeyboardInterrupt:
-        return 0
+    while not received:
+        cell.step()
+    return 0
 
 
 if __name__ == '__main__':
