@@ -47,6 +47,8 @@ TURNING = 5
 RATE_RAD_S = 0.5
 # The controller holds where the robot is once it lags behind so far.
 PATH_TOLERANCE_RAD = 0.8
+# How long a controller is away that is restarted.
+RESTART_BEATS = 8
 STATE_TOPIC = '/joint_trajectory_controller/reference'
 BEAT_S = 0.005
 # The cell's clock goes no further than this in one beat: where the test's process is held up, time
@@ -521,7 +523,15 @@ class TestController:
 
     def test_it_is_restarted(self, moving):
         cell = moving.cell
-        cell.controller.restart(cell.position)
+        cell.controller.deactivate()
+        back = cell.beats + RESTART_BEATS
+
+        def activate() -> None:
+            # Between a beat's begin and its report: no command comes before it is seen.
+            if cell.beats == back:
+                cell.controller.activate(cell.position)
+
+        cell.on_beat = activate
         moving.assert_stops('REFERENCE_LOST')
         refused = moving.reset()
         assert not refused.success
