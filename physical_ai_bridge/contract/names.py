@@ -12,10 +12,12 @@ CLOCK = '/clock'
 PROPOSALS = '/proposed_trajectory'
 DIAGNOSTICS = '/diagnostics'
 ROBOT_DESCRIPTION = '/robot_description'
-# What ~/trace and ~/task are where nothing is remapped.
+# What ~/trace, ~/task, ~/state and ~/episode are where nothing is remapped.
 SUPERVISOR_TRACE = '/safety_supervisor/trace'
 POLICY_TRACE = '/policy_node/trace'
 POLICY_TASK = '/policy_node/task'
+SUPERVISOR_STATE = '/safety_supervisor/state'
+EPISODE = '/mujoco_cell/episode'
 
 
 def topics_of(cell: Cell) -> tuple[str, ...]:

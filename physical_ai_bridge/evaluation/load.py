@@ -12,6 +12,7 @@ from physical_ai_bridge.bags.reader import decode, RecordedMessage, Recording, S
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.clock import NS_PER_S
 from physical_ai_bridge.contract.errors import WireError
+from physical_ai_bridge.contract.names import DIAGNOSTICS, EPISODE, PROPOSALS, SUPERVISOR_STATE
 from physical_ai_bridge.contract.samples import JointSample, TrajectoryMessage, WrenchSample
 from physical_ai_bridge.evaluation.run import (
     Command,
@@ -25,11 +26,6 @@ from physical_ai_bridge.evaluation.run import (
     WrenchTrack,
 )
 from physical_ai_bridge.runtime.convert import trajectory_from_message
-
-PROPOSALS = '/proposed_trajectory'
-SUPERVISOR_STATE = '/safety_supervisor/state'
-EPISODE = '/mujoco_cell/episode'
-DIAGNOSTICS = '/diagnostics'
 
 _UNDECODED = frozenset({'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'})
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from physical_ai_bridge.contract.errors import SetupError
+from physical_ai_bridge.contract.files import write_text
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.evaluation.metrics import rounded
 
@@ -54,11 +55,7 @@ def write_filled(template: str, parts: Mapping[str, str], path: Path) -> None:
         When it cannot be written.
 
     """
-    html = re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], template)
-    partial = path.with_name(f'.{path.name}.part')
-    # A file name that is no UTF-8 becomes text that a page can hold.
-    partial.write_text(html, encoding='utf-8', errors='backslashreplace')
-    partial.replace(path)
+    write_text(path, re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], template))
 
 
 def tile(label: str, value: str, sub: str = '', mood: str = '', *,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from physical_ai_bridge.contract.clock import NS_PER_S
+from physical_ai_bridge.contract.files import write_text
 from physical_ai_bridge.evaluation import limits
 from physical_ai_bridge.evaluation.run import Episode, ModeChange, Run, Stream
 from physical_ai_bridge.evaluation.words import number
@@ -272,6 +273,4 @@ def write_metrics(metrics: dict[str, Any], path: Path) -> None:
     """Write metrics.json: the same metrics give the same bytes."""
     text = json.dumps(rounded(metrics), indent=2, sort_keys=True, ensure_ascii=False,
                       allow_nan=False)
-    partial = path.with_name(f'.{path.name}.part')
-    partial.write_text(text + '\n', encoding='utf-8')
-    partial.replace(path)
+    write_text(path, text + '\n')

@@ -14,10 +14,12 @@ from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import BridgeError
 from physical_ai_bridge.contract.names import (
     DIAGNOSTICS,
+    EPISODE,
     into_namespace,
     POLICY_TASK,
     POLICY_TRACE,
     PROPOSALS,
+    SUPERVISOR_STATE,
     SUPERVISOR_TRACE,
 )
 from physical_ai_bridge.nodes.dds import use_packaged_profile
@@ -30,9 +32,6 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
-
-SUPERVISOR_STATE = '/safety_supervisor/state'
-EPISODE = '/mujoco_cell/episode'
 
 _TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 _SETPOINTS = 'std_msgs/msg/Float64MultiArray'

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import resources
 import json
+import os
 from pathlib import Path
+import shutil
 
 from physical_ai_bridge.cli.evaluate import named
 from physical_ai_bridge.cli.main import main
@@ -107,6 +109,27 @@ def test_what_was_judged_already_is_not_judged_again(bags, tmp_path, capsys):
     assert (out / 'metrics.json').read_bytes() == first
     evaluate(capsys, bags / 'run_3', '--out', out, '--latency-s', '0.05')
     assert kept.stat().st_mtime_ns != before
+
+
+def test_what_was_judged_of_another_urdf_is_judged_again(bags, tmp_path, capsys):
+    out, urdf = tmp_path / 'out', tmp_path / 'robot.urdf'
+    urdf.write_bytes(urdf_path(load_cell(CELL), CELL).read_bytes())
+    evaluate(capsys, bags / 'run_3', '--out', out, '--urdf', urdf)
+    (kept,) = (out / 'bags').iterdir()
+    before = kept.stat().st_mtime_ns
+    evaluate(capsys, bags / 'run_3', '--out', out)
+    assert kept.stat().st_mtime_ns == before  # the same text, wherever it stands
+    urdf.write_text(urdf.read_text('utf-8') + '<!-- another -->')
+    evaluate(capsys, bags / 'run_3', '--out', out, '--urdf', urdf)
+    assert kept.stat().st_mtime_ns != before
+
+
+def test_a_recording_whose_name_is_no_utf8_is_judged_too(bags, tmp_path, capsys):
+    odd = tmp_path / os.fsdecode(b'night-\xff')
+    shutil.copytree(bags / 'run_3', odd)
+    status, said = evaluate(capsys, odd, '--out', tmp_path / 'out')
+    assert (status, said['ok']) == (0, True)
+    assert json.loads((tmp_path / 'out' / 'metrics.json').read_text('utf-8'))['bags']
 
 
 def test_a_gate_that_is_missed_is_exit_status_1_with_a_list(bags, tmp_path, capsys):

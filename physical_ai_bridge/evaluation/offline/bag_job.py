@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 import sys
@@ -86,6 +87,7 @@ class Bench:
 
     binding: Binding
     digest: str
+    urdf_digest: str
     robot: RobotModel
     opened: OpenedPolicy
 
@@ -113,8 +115,9 @@ def open_bench(job: BagJob) -> Bench:
                    manifest_path=opened.manifest_path)
     robot = RobotModel.from_urdf(text, cell)
     opened.connect()
-    return Bench(replace(binding, bundle_digest=opened.digest), cell_digest(job.cell), robot,
-                 opened)
+    return Bench(
+        replace(binding, bundle_digest=opened.digest), cell_digest(job.cell),
+        sha256(text.encode()).hexdigest(), robot, opened)
 
 
 @lru_cache(maxsize=2)

@@ -197,9 +197,9 @@ def _key(job: BagJob, side: _Side) -> str:
         path for path in job.bag.rglob('*') if path.is_file())
     states = [(str(path.relative_to(job.bag.parent)), path.stat().st_size,
                path.stat().st_mtime_ns) for path in files]
-    urdf = '' if job.urdf is None else sha256(job.urdf.read_bytes()).hexdigest()
-    told = [__version__, job.name, states, side.bench.digest, side.judged.digest, urdf,
-            job.latency_s, sorted(job.remap.items())]
+    bench = side.bench
+    told = [__version__, job.name, states, bench.digest, bench.urdf_digest, side.judged.digest,
+            repr(bench.binding.manifest), job.latency_s, sorted(job.remap.items())]
     return sha256(json.dumps(told).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 import math
 import struct
 
@@ -33,13 +33,15 @@ from physical_ai_bridge.evaluation.offline.topics import Input, Topics
 from physical_ai_bridge.policy.chunks import PlacedChunk
 from physical_ai_bridge.policy.kinematics import TcpKinematics
 from physical_ai_bridge.runtime import cdr
+from physical_ai_bridge.runtime.cdr_reader import Reader
 from physical_ai_bridge.runtime.convert import trajectory_from_message
 from physical_ai_bridge.safety.robot_model import RobotModel
 from physical_ai_bridge.safety.sanitise import MAX_POINTS
 
 # In ticks: how often chunks are settled, joints compared, and a command made from measurements.
 _SETTLE, _COMPARE, _COMMAND = 5, 2, 1
-# Nobody ticks through a pause of hours: after this much of it the clock jumps.
+# Nobody ticks through a pause of hours: after this much of it, when all is missed that can be,
+# the clock jumps.
 _LONGEST_PAUSE_NS = 5 * NS_PER_S
 _SHOWN_NS = seconds_to_ns(0.02)
 
@@ -64,6 +66,7 @@ class Judge:
         self._clock = clock
         self.begin_ns = self._now_ns = begin_ns
         self._next_tick_ns: int | None = None
+        self._heard_ns = 0
         self._ticks = 0
         moved = topics.has(kinds.COMMAND) or topics.has(kinds.REFERENCE)
         self.sums = Sums.empty(
@@ -104,21 +107,16 @@ class Judge:
             kinds.EPISODE: self._on_episode, kinds.PROPOSAL: self._on_proposal,
             kinds.ROS_TIME: self._on_clock}[source.kind.partition('/')[0]]
 
-    def run(self, messages: Iterable[RecordedMessage]) -> None:
-        """Take every message, and what is left at the end."""
-        for message in messages:
-            self.take(message)
-        self.finish()
-
     def take(self, message: RecordedMessage) -> None:
         """Take a message; those of topics that are no inputs only let time pass."""
         now = self._clock.at(message.stamp_ns)
         self.messages += 1
         if self._next_tick_ns is None:
+            self._heard_ns = now.steady_ns
             self._next_tick_ns = now.steady_ns + self._tick_ns
             self.shadow.start(now)
         self._advance(now)
-        self._now_ns = now.ros_ns
+        self._now_ns, self._heard_ns = now.ros_ns, now.steady_ns
         handler = self._handlers.get(message.topic)
         if handler is None:
             return
@@ -135,9 +133,6 @@ class Judge:
 
     def _advance(self, now: Instant) -> None:
         """Let everything happen that was due before ``now``, in the order of time."""
-        behind_ns = now.steady_ns - self._next_tick_ns
-        if behind_ns > _LONGEST_PAUSE_NS:
-            self._next_tick_ns += (behind_ns - _LONGEST_PAUSE_NS) // self._tick_ns * self._tick_ns
         shift_ns = now.ros_ns - now.steady_ns
         while True:
             ready_ns = None if self._policy is None else self._policy.ready_ns
@@ -146,6 +141,9 @@ class Judge:
             elif self._next_tick_ns <= now.steady_ns:
                 self._tick(Instant(self._next_tick_ns + shift_ns, self._next_tick_ns))
                 self._next_tick_ns += self._tick_ns
+                if self._next_tick_ns - self._heard_ns > _LONGEST_PAUSE_NS:
+                    missed = max(0, now.steady_ns - self._next_tick_ns) // self._tick_ns
+                    self._next_tick_ns += missed * self._tick_ns
             else:
                 return
 
@@ -315,7 +313,7 @@ class Judge:
                 self._policy.restart()
 
     def _on_proposal(self, source: Input, message: RecordedMessage, now: Instant) -> int:
-        stamp_ns = cdr.decode_joint_trajectory(message.data, MAX_POINTS).stamp_ns
+        stamp_ns = Reader(message.data, message.type_name).header()
         self.episodes.on_proposal(stamp_ns)
         return stamp_ns
 

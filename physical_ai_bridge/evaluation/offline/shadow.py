@@ -65,12 +65,6 @@ class Shadow:
         self._newest_ns: int | None = None
         self._newest_limited = False
         self.spans: list[ModeSpan] = []
-        self.stopped_at: list[tuple[int, str]] = []
-
-    @property
-    def last(self) -> Decision | None:
-        """The newest decision."""
-        return self._last
 
     def start(self, now: Instant) -> None:
         """Activate, or begin anew."""
@@ -130,7 +124,6 @@ class Shadow:
         if mode in _STOPS and last is not None and last.mode not in _STOPS:
             self._counts.stops[reason] += 1
             self._newest_limited = True
-            self.stopped_at.append((decision.now.ros_ns, f'{reason}: {decision.detail}'))
             return Refusal(decision.reason, decision.detail)
         return None
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from physical_ai_bridge.contract import names
 from physical_ai_bridge.contract.binding import Binding
 from physical_ai_bridge.contract.cell import Cell
 from physical_ai_bridge.contract.errors import SetupError
-from physical_ai_bridge.contract.names import CLOCK, PROPOSALS
 from physical_ai_bridge.evaluation.offline.findings import FindingCode
 from physical_ai_bridge.evaluation.offline.ledger import Ledger
 
 JOINTS, STOP, COMMAND, TASK = 'joint_state', 'emergency_stop', 'command', 'task'
 REFERENCE, GRIPPER_STATE, GRIPPER_COMMAND = 'controller_state', 'gripper_state', 'gripper_command'
 EPISODE, PROPOSAL, ROS_TIME = 'episode', 'proposal', 'clock'
-
-TASK_TOPIC = '/policy_node/task'
-EPISODE_TOPIC = '/mujoco_cell/episode'
 
 _TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 JOINT_STATE = 'sensor_msgs/msg/JointState'
@@ -105,10 +102,10 @@ def wanted(binding: Binding) -> tuple[Input, ...]:
     found += [
         _plain(COMMAND, controller.plan_topic, _TRAJECTORY),
         _plain(STOP, cell.safety.emergency_stop.topic, 'std_msgs/msg/Bool'),
-        _plain(TASK, TASK_TOPIC, 'std_msgs/msg/String'),
-        _plain(PROPOSAL, PROPOSALS, _TRAJECTORY),
-        _plain(EPISODE, EPISODE_TOPIC, 'diagnostic_msgs/msg/DiagnosticStatus'),
-        _plain(ROS_TIME, CLOCK, 'rosgraph_msgs/msg/Clock')]
+        _plain(TASK, names.POLICY_TASK, 'std_msgs/msg/String'),
+        _plain(PROPOSAL, names.PROPOSALS, _TRAJECTORY),
+        _plain(EPISODE, names.EPISODE, 'diagnostic_msgs/msg/DiagnosticStatus'),
+        _plain(ROS_TIME, names.CLOCK, 'rosgraph_msgs/msg/Clock')]
     return tuple(found)
 
 

@@ -66,7 +66,9 @@ class Court:
                 messages[0].stamp_ns + shift_ns,
                 inference=(Inference(policy or self.policy, executor) if topics.policy
                            else None), kinematics=None, latency_s=LATENCY_S)
-            judge.run(messages)
+            for message in messages:
+                judge.take(message)
+            judge.finish()
         for health in judge.streams.values():
             health.score()
         return Verdict(judge, judge.sums.scores(),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import struct
 
 import numpy as np
+from physical_ai_bridge.bags.reader import RecordedMessage
 from physical_ai_bridge.contract.clock import seconds_to_ns
 from physical_ai_bridge.contract.reasons import Reason
 from physical_ai_bridge.contract.samples import JointSample
@@ -268,6 +270,37 @@ class TestWhatIsMissing:
         verdicts = court.judge(pressed).scores.verdicts
         assert verdicts.stops == {'EMERGENCY_STOP': 1}
         assert verdicts.mode_share['ACTIVE'] > 0.5
+
+    def test_without_a_wrench_sensor_the_supervisor_is_told_zero_and_goes_on(
+            self, court, episode):
+        verdict = court.judge(without(episode, WRENCH))
+        assert {'ASSUMED_NO_FORCE', 'TOPIC_MISSING'} <= set(verdict.findings)
+        assert verdict.scores.verdicts.mode_share['READY'] > 0.5
+        assert verdict.scores.inferences == 0
+
+    def test_a_pause_of_days_is_one_pause_and_not_ticked_through(self, court, episode, verdict):
+        half, days_ns = len(episode) // 2, seconds_to_ns(10 * 86_400.0)
+        later = [message._replace(stamp_ns=message.stamp_ns + days_ns)
+                 for message in episode[half:]]
+        paused = court.judge([*episode[:half], *later])
+        assert paused.findings['STREAM_GAP'].first_s == pytest.approx(
+            verdict.judge.duration_s / 2, abs=0.5)
+        assert set(paused.scores.verdicts.stops) == {'JOINTS_SILENT'}
+
+    def test_where_stamps_are_on_another_clock_ros_time_goes_as_that_clock_says(
+            self, court, episode, verdict):
+        apart_ns, begin_ns, slow = seconds_to_ns(1e6), episode[0].stamp_ns, []
+        for message in episode:
+            # Simulated at half the speed of the recorder's clock.
+            received_ns = begin_ns + 2 * (message.stamp_ns - begin_ns) + apart_ns
+            seconds, nanoseconds = divmod(message.stamp_ns, 1_000_000_000)
+            slow.append(RecordedMessage(
+                '/clock', 'rosgraph_msgs/msg/Clock', received_ns,
+                struct.pack('<4BiI', 0, 1, 0, 0, seconds, nanoseconds)))
+            slow.append(message._replace(stamp_ns=received_ns))
+        found = court.judge(slow, shift_ns=-apart_ns)
+        assert 'STALE_SAMPLES' not in found.findings
+        assert found.judge.duration_s == pytest.approx(verdict.judge.duration_s, abs=0.01)
 
     def test_stamps_on_another_clock_are_followed(self, court, episode, verdict):
         apart_ns = seconds_to_ns(1_000_000.0)
